@@ -1,0 +1,294 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 · One network
+#
+# **One network learns alone, gets everything right that it has studied, and is far too sure of itself.** That is the patient. The rest of the course is
+# about a treatment, so first we look closely at the illness.
+#
+# | | |
+# |---|---|
+# | **After this chapter you can** | write the training loop that everything later builds on; read a posterior; say what cross-entropy rewards and what it leaves open |
+# | **Time** | 25 minutes, of which a quarter of a minute is the computer's |
+# | **You need** | chapter 00; PyTorch's tensors, modules and `backward()` |
+
+# %% [markdown]
+# ## Where we are going
+#
+# Two curves of the training that you will write below. The upper one is the accuracy on the images that the network studies, the lower one that on images
+# it has never seen. It masters the first and stalls on the second. The gap between them is what a good companion could help with.
+
+# %% mystnb={"image": {"alt": "Accuracy over the epochs: the line for training images climbs to 100 percent, the line for probe images levels off near 80 percent."}}
+import tempfile
+from pathlib import Path
+
+import torch
+from matplotlib import pyplot as plt
+
+from dml_teach import losses, metrics, models, plots, scale, seeds, topology
+from dml_teach.data.batches import Batches, evaluation_batches
+from dml_teach.data.images import split
+from dml_teach.recipes import learning_rate
+from dml_teach.trainer import fit
+
+torch.set_num_threads(1)  # small batches: a second thread would cost more than it brings
+
+here = scale.current()
+train, test = here.images()
+folder = Path(tempfile.mkdtemp())
+
+preview = fit(
+    [here.network], topology.independent(1), train, test, here.recipe,
+    seed=0, out=folder / "preview", subset=here.subset, progress=False,
+)  # fmt: skip
+
+figure, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
+epochs = range(1, here.recipe.epochs + 1)
+ax.plot(epochs, 100 * preview.curve("train_top1")[:, 0], color=plots.COLOURS[0], linewidth=2, label="images it studies")
+ax.plot(epochs, 100 * preview.curve("top1")[:, 0], color=plots.COLOURS[1], linestyle="--", linewidth=2, label="images it has never seen")
+ax.set(xlabel="Epoch", ylabel="Accuracy (%)")
+ax.spines[["top", "right"]].set_visible(False)
+ax.legend(frameon=False)
+plt.show()
+
+# %% [markdown]
+# That was one call of the library's `fit`. Now we take it apart and write it ourselves, and at the end we ask whether ours and the library's are the same.
+#
+# ## The images
+#
+# Three piles, and it matters that they never mix:
+#
+# - **training** images, which the network learns from;
+# - **probe** images, held out, on which we look at the network while it learns;
+# - **test** images, read once, at the very end. Whoever peeks earlier starts to choose what looks good on them, and then they prove nothing.
+
+# %%
+training, probe = split(train, here.recipe.probe_images, here.subset)
+for name, pile in {"training": training, "probe": probe, "test": test}.items():
+    counts = pile.labels.bincount()
+    print(f"{name:<9} {tuple(pile.images.shape)}  images per class: {counts.min()} to {counts.max()}")
+
+# %% [markdown]
+# The pixels are bytes. A network prefers numbers around 0, so a batch is *normalised*: scaled to $[0, 1]$, less the mean, divided by the standard
+# deviation. `Batches` does that for a whole batch at once and shuffles anew every epoch. It draws from generators that we hand in, so that a seed fixes
+# everything.
+
+# %%
+seed = 0
+batches = Batches(
+    training, here.recipe.batch_size, augment=here.recipe.augment,
+    order=seeds.generator(seed, "order"), augmentation=seeds.generator(seed, "augmentation"),
+)  # fmt: skip
+images, labels = next(iter(evaluation_batches(training, here.recipe.batch_size)))
+print("images:", tuple(images.shape), images.dtype)
+print("labels:", tuple(labels.shape), labels.dtype)
+print("batches in an epoch:", len(batches))
+
+# %% [markdown]
+# ## The network and its posterior
+#
+# A small convolutional network turns images $(B, C, H, W)$ into **logits** $z$ of shape $(B, C)$: one number per class. Softmax makes them
+# positive and lets them sum to 1. The result is the **posterior**, what the network believes after having seen the image:
+#
+# $$p^m = \frac{\exp z^m}{\sum_{m'} \exp z^{m'}}$$
+#
+# In code: [`losses.log_posterior`](../dml_teach/losses.py), its logarithm, which is kinder to small numbers.
+
+# %%
+network = models.build(here.network, train.classes, channels=train.channels, generator=seeds.generator(seed, "weights"))
+print("parameters:", sum(p.numel() for p in network.parameters()))
+
+network.eval()
+with torch.no_grad():
+    logits = network(images)
+posterior = losses.log_posterior(logits).exp()
+print("logits:    ", tuple(logits.shape))
+print("sums to 1: ", torch.allclose(posterior.sum(dim=1), torch.ones(len(images))))
+
+# %% [markdown]
+# *Predict:* this network has learnt nothing yet. How much probability will it give the right class, on average over ten classes? And what will the
+# cross-entropy be, the mean of $-\ln p^{\text{label}}$? Write both down, then run the next cell.
+
+# %%
+right = posterior[torch.arange(len(labels)), labels]
+print("mean probability of the right class, to one decimal:", f"{right.mean():.1f}")
+by_hand = -right.log().mean()
+print("cross-entropy by hand equals the library's:", torch.allclose(by_hand, losses.cross_entropy(logits, labels)))
+print("it is near ln C:", bool((by_hand - torch.tensor(float(train.classes)).log()).abs() < 0.3))
+
+# %% [markdown]
+# A network that knows nothing gives every class $1/C$, and pays $\ln C$, which is 2.30 for ten classes. Keep that number: it is the price of ignorance, and
+# any loss above it is worse than a shrug.
+#
+# The equation
+#
+# $$L_C = -\frac{1}{B} \sum_{i=1}^{B} \ln p_i^{\,y_i}$$
+#
+# is [`losses.cross_entropy`](../dml_teach/losses.py), equation 2 of the paper. Its proof is in [`tests/test_losses.py`](../tests/test_losses.py).
+#
+# ## What pulls at a logit
+#
+# Learning follows the gradient, and the gradient of cross-entropy is as simple as it could be:
+#
+# $$\frac{\partial L_C}{\partial z} = \frac{1}{B}\,(p - \text{one-hot}(y))$$
+#
+# The right class is pulled up by what it lacks, every other class is pushed down by what it has. Check it against PyTorch:
+
+# %%
+z = logits.clone().requires_grad_()
+losses.cross_entropy(z, labels).backward()
+one_hot = torch.nn.functional.one_hot(labels, train.classes)
+print("gradient is (p - one-hot) / B:", torch.allclose(z.grad, (posterior - one_hot) / len(labels), atol=1e-7))
+
+# %% [markdown]
+# Look at what that asks for. The pull only ends when the right class has probability 1 and *all others have 0*: the shirt should have nothing of a
+# coat, the sneaker nothing of a sandal. The label cannot say "a shirt, though it could pass for a coat". Somebody else could say that. Hold on to this
+# thought; it is why a second network can teach at all.
+#
+# ## The loop
+#
+# One step: predict, measure, go downhill. This is the whole of it:
+
+# %%
+recipe = here.recipe
+network = models.build(here.network, train.classes, channels=train.channels, generator=seeds.generator(seed, "weights"))
+network = network.to(memory_format=torch.channels_last)
+optimizer = torch.optim.SGD(
+    network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+)
+
+network.train()
+for epoch in range(recipe.epochs):
+    for step, (images, labels) in enumerate(batches):
+        optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch + step / len(batches))
+        loss = losses.cross_entropy(network(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+print("trained for", recipe.epochs, "epochs")
+
+# %% [markdown]
+# *Predict:* the preview at the top of this page came from the library, this one from your own loop, with the same seed. How close are the two networks'
+# weights: roughly similar, equal to a few digits, or equal?
+
+# %%
+stored = preview.weights(0)
+closest = all(torch.allclose(value, stored[name], atol=1e-4) for name, value in network.state_dict().items())
+print("every weight and every running statistic is the library's:", closest)
+
+# %% [markdown]
+# They are the same network. A seed fixes the first weights and the order of the batches, and nothing else is left to chance. You will lean on this again
+# and again: two trainings that share a seed differ *only* in what you changed.
+#
+# ## How good is it?
+#
+# Now, once, the test images.
+
+# %%
+network.eval()
+
+
+@torch.no_grad()
+def predict(net, data):
+    """Logits (N, C) of a data set."""
+    return torch.cat([net(batch) for batch, _ in evaluation_batches(data, 500)])
+
+
+on_training, on_test = predict(network, training), predict(network, test)
+studied = metrics.top1(on_training, training.labels).item()
+unseen = metrics.top1(on_test, test.labels).item()
+print(f"training images right: {100 * studied:.0f} %, to the nearest ten: {round(10 * studied) * 10} %")
+print(f"test images right, to the nearest ten: {round(10 * unseen) * 10} %")
+
+# %% [markdown]
+# It has the textbook by heart and gets one question in five of the exam wrong. The wrong answers are not the worst, though. Ask it *how sure* it is:
+
+# %%
+confidence = losses.log_posterior(on_test).exp().max(dim=1).values
+wrong = on_test.argmax(dim=1) != test.labels
+print("mean confidence when wrong is above 60 %:", bool(confidence[wrong].mean() > 0.6))
+print("more confident than it is accurate:      ", bool(confidence.mean() > unseen))
+print("posterior entropy on what it studied is below 0.1 nats:", bool(metrics.entropy(on_training) < 0.1))
+print("and NLL on the test set is more than ten times that on the training set:",
+      bool(metrics.nll(on_test, test.labels) > 10 * metrics.nll(on_training, training.labels)))  # fmt: skip
+
+# %% mystnb={"image": {"alt": "Two histograms of the network's confidence on test images. Right answers pile up near 100 percent. Wrong answers spread from 30 to 100 percent, with their highest bar near 100 percent as well."}}
+figure, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
+bins = torch.linspace(0.2, 1, 17)
+ax.hist(100 * confidence[~wrong], 100 * bins, color=plots.COLOURS[0], alpha=0.55, label="right answers")
+ax.hist(100 * confidence[wrong], 100 * bins, color=plots.COLOURS[1], histtype="step", linewidth=2.5, label="wrong answers")
+ax.set(xlabel="Confidence: highest probability (%)", ylabel="Test images")
+ax.spines[["top", "right"]].set_visible(False)
+ax.legend(frameon=False)
+plt.show()
+
+# %% [markdown]
+# **Entropy**, $H(p) = -\sum_m p^m \ln p^m$, is the measure of doubt: 0 when all is certain, $\ln C$ when nothing is known
+# ([`metrics.entropy`](../dml_teach/metrics.py), proven in [`tests/test_metrics.py`](../tests/test_metrics.py)). On the images it has studied, this network
+# has almost none left. **NLL**, the negative log-likelihood, is cross-entropy on images that nobody trains on. It punishes a wrong answer the more, the surer it
+# was given, so it sees what accuracy does not.
+#
+# ## A second opinion
+#
+# Nothing about the training says *which* of the many ways to fit the images a network should take. Another seed takes another way.
+
+# %%
+other = fit(
+    [here.network], topology.independent(1), train, test, recipe,
+    seed=1, out=folder / "other", subset=here.subset, progress=False,
+)  # fmt: skip
+mine, theirs = preview.posteriors[-1, 0], other.posteriors[-1, 0]
+same = (mine.argmax(dim=1) == theirs.argmax(dim=1)).double().mean().item()
+print("equally good on the test set, within 3 points:", abs(preview.test["top1"][0] - other.test["top1"][0]) < 0.03)
+print("yet they disagree on at least one probe image in twenty:", same < 0.95)
+
+# %% [markdown]
+# Two networks, equally good, that differ in *where* they are good. So each of them knows something that the other does not. The obvious use is to ask both
+# and average: an **ensemble**.
+
+# %%
+average = (mine + theirs) / 2
+nll = {name: -p[torch.arange(len(probe)), probe.labels].log().mean().item() for name, p in
+       {"mine": mine, "theirs": theirs, "average": average}.items()}  # fmt: skip
+print("the average's NLL is below the mean of the two:", nll["average"] < (nll["mine"] + nll["theirs"]) / 2)
+
+# %% [markdown]
+# (That one is no accident: the logarithm is concave, so averaging posteriors can never do worse than the mean of the two losses.)
+#
+# But an ensemble needs both networks for ever. Could each of them *learn* what the other knows, so that afterwards one is enough? That is the question of
+# this course.
+#
+# ## Summary
+#
+# - A network turns an image into logits, softmax turns logits into a posterior, cross-entropy asks the posterior for certainty in the right class.
+# - The gradient for the logits is $p$ minus the one-hot label: labels push all wrong classes down alike, however similar they look.
+# - On few images a network fits them all, is sure of nearly everything, and is wrong in one case out of five.
+# - A seed fixes a training run; two runs with one seed are a *pair*, and differ only in what you changed.
+# - Networks from different seeds are equally good and disagree: each knows something that the other does not.
+#
+# ## Recall
+#
+# 1. What does an untrained network pay in cross-entropy, for ten classes and for a hundred?
+# 2. Write the gradient of cross-entropy for the logits from memory. When is it zero?
+# 3. Why are the test images read only once?
+# 4. Accuracy stays the same and NLL rises. What happened?
+# 5. Why is the average of two posteriors never worse, in NLL, than the mean of the two?
+#
+# **Exercise.** With paper and pencil: an image could be a shirt ($z = 2$), a coat ($z = 1$) or a bag ($z = -3$), and the label says shirt. Which way, and how
+# strongly, is each logit pulled? Then check yourself with three lines of PyTorch.
+#
+# Chapter 02 looks at what the posterior knows beyond its favourite class.

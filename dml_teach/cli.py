@@ -1,0 +1,171 @@
+"""The command line: `dml-teach ...`, the same as `python -m dml_teach ...`.
+
+A wrong name, path or value gets one line on stderr and exit code 2; an interruption exits with 130.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from dml_teach import __version__
+from dml_teach.errors import ConfigError, DmlTeachError
+
+app = typer.Typer(
+    name="dml-teach",
+    help="Deep Mutual Learning: train networks that teach each other, and see what they learn from it.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+DEFAULTS = {"bundled": ("small,small", "classroom"), "cifar100": ("resnet32,resnet32", "laptop")}
+"""Peers and recipe for each data set."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for runs and report; an earlier demo there is replaced.")] = Path("runs/demo"),
+    seeds: Annotated[int, typer.Option(min=1, help="How many paired seeds.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images (default: the recipe's).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes, one core each (default: all cores).")] = None,
+) -> None:
+    """Train independent, distilled and mutual networks on the bundled images; print the table and write a report."""
+    from dml_teach import demo as demo_module
+    from dml_teach import report
+    from dml_teach.recipes import CLASSROOM
+
+    recipe = CLASSROOM.with_(epochs=epochs)
+    results = demo_module.run(out, seeds=seeds, first_seed=seed, recipe=recipe, workers=workers)
+    rows = demo_module.table(results)
+    typer.echo(report.as_text(rows))
+    typer.echo(f"\nReport with figures: {report.write(out, results, rows)}")
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Argument(help="bundled or cifar100.")],
+    peers: Annotated[str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")] = None,
+    topology: Annotated[str | None, typer.Option(help="mutual, independent, one-way (from peer 0) or ring. Default: mutual.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="With one-way: a finished run whose peer 0 teaches, frozen.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="smoke, classroom, laptop or paper.")] = None,
+    order: Annotated[str | None, typer.Option(help="simultaneous or sequential (Algorithm 1 as printed).")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the posteriors that peers mimic; 1 in the paper.")] = None,
+    mimicry_weight: Annotated[float | None, typer.Option(help="Of the mimicry loss; 1 in the paper.")] = None,
+    subset: Annotated[int | None, typer.Option(help="Train on this many images, drawn by content.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many runs, each with its own seed.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data set, or its parent.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data set first if it is not there.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Run folder, new or empty; with several seeds, their parent.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Train a cohort and write its run folder."""
+    from dml_teach import recipes, trainer
+    from dml_teach import topology as topologies
+    from dml_teach.data import sets
+
+    sets.check(data)
+    default_peers, default_recipe = DEFAULTS[data]
+    names = [name.strip() for name in (peers or default_peers).split(",")]
+    chosen = recipes.by_name(recipe or default_recipe).with_(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        mimicry_weight=mimicry_weight,
+        order=order,
+    )
+    members, frozen = _with_teacher(names, topology, teacher)
+    matrix = topologies.by_name(topology or ("mutual" if len(members) > 1 else "independent"), len(members))
+    if len(members) == 1 and topology not in (None, "independent"):
+        raise ConfigError(f"topology '{topology}' needs at least two peers, got --peers {names[0]}")
+    train_set, test_set = sets.load(data, data_dir, download=download)
+    out = out or Path("runs") / f"{data}-{topology or 'mutual'}"
+    for number in range(seed, seed + seeds):
+        folder = out if seeds == 1 else out / f"seed-{number}"
+        finished = trainer.fit(
+            members,
+            matrix,
+            train_set,
+            test_set,
+            chosen,
+            seed=number,
+            out=folder,
+            subset=subset,
+            frozen=frozen,
+            device=device,
+            progress=not quiet,
+        )
+        typer.echo(_summary(finished))
+
+
+@app.command()
+def doctor(
+    data_dir: Annotated[Path | None, typer.Option("--data", help="Where to look for CIFAR-100.")] = None,
+) -> None:
+    """Say what is installed, which device a run would use, which data are found, and what to do next."""
+    from dml_teach.doctor import examine
+
+    typer.echo(examine(data_dir))
+
+
+@app.callback(invoke_without_command=True)
+def _bare(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        return app(args=None if arguments is None else list(arguments), prog_name="dml-teach", standalone_mode=False) or 0
+    except TyperException as error:
+        return _refuse(error.format_message())
+    except DmlTeachError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("dml-teach: interrupted; what was finished before stands in the run folder", file=sys.stderr)
+        return 130
+
+
+def _refuse(message: str) -> int:
+    print("dml-teach: error: " + " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _with_teacher(names: list[str], topology: str | None, teacher: Path | None):  # type: ignore[no-untyped-def]
+    """The peers of the cohort, with the frozen teacher in front if there is one, and the frozen ones' indices."""
+    if teacher is None:
+        return names, ()
+    if topology != "one-way":
+        raise ConfigError("--teacher goes with --topology one-way: in the others nobody has a fixed teacher")
+    from dml_teach import runs
+    from dml_teach.trainer import trained_network
+
+    return [trained_network(runs.load(teacher), 0), *names], (0,)
+
+
+def _summary(run) -> str:  # type: ignore[no-untyped-def]
+    """The test results of a finished run, a line for each learning peer and one for their ensemble."""
+    lines = [f"{run.folder}: test set, {run.config['data']['test_images']} images"]
+    for k in run.learning:
+        lines.append(f"  peer {k} {run.peers[k]:<14} top-1 {100 * run.test['top1'][k]:5.2f} %   NLL {run.test['nll'][k]:.3f}")
+    if len(run.learning) > 1:
+        lines.append(f"  ensemble {'':<12} top-1 {100 * run.test['ensemble_top1']:5.2f} %   NLL {run.test['ensemble_nll']:.3f}")
+    return "\n".join(lines)

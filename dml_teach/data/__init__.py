@@ -1,0 +1,1 @@
+"""Images to learn from: the bundled slice, CIFAR-100, and the batches that training reads."""

@@ -1,0 +1,60 @@
+"""What is installed, which device a run would use, which data are found, and what to do next."""
+
+import importlib.util
+import os
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+from dml_teach import __version__, devices, models, provenance
+from dml_teach.data import bundled, cifar100
+from dml_teach.errors import DmlTeachError
+
+COURSE = ("jupyterlab", "ipywidgets", "jupytext", "matplotlib")
+
+
+def examine(root: Path | None = None) -> str:
+    """A report in plain text; `root` is where to look for CIFAR-100."""
+    missing = [name for name in COURSE if importlib.util.find_spec(name) is None]
+    cifar = cifar100.locate(root)
+    facts = [
+        ("dml_teach", f"{__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"),
+        ("PyTorch", f"{torch.__version__}, torchvision {provenance.version('torchvision') or 'missing'}"),
+        ("device", _device()),
+        ("networks", ", ".join(models.NAMES)),
+        ("course", "ready" if not missing else f"missing: {', '.join(missing)}"),
+        ("bundled data", _bundled()),
+        ("CIFAR-100", str(cifar) if cifar else "not found"),
+    ]
+    width = max(len(name) for name, _ in facts)
+    lines = [f"{name:<{width}}  {value}" for name, value in facts]
+    return "\n".join([*lines, "", "Next", *(f"  {step}" for step in _next(missing, cifar is not None))])
+
+
+def _device() -> str:
+    device = devices.choose()
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} (cuda)"
+    return f"{provenance.processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads ({device.type})"
+
+
+def _bundled() -> str:
+    try:
+        return f"{len(bundled.load('train'))} training and {len(bundled.load('test'))} test images of Fashion-MNIST"
+    except DmlTeachError as error:
+        return f"damaged: {error}"
+
+
+def _next(missing: list[str], cifar: bool) -> list[str]:
+    steps = ["dml-teach demo                     independent, distilled and mutual networks in a minute or two"]
+    if missing:
+        steps.append(f"{Path(sys.executable).name} -m pip install 'dml_teach[course]'   what the notebooks need")
+    else:
+        steps.append("jupyter lab book/                  the course; begin with 00_welcome")
+    if cifar:
+        steps.append("dml-teach train cifar100 --subset 10000 --epochs 15   two ResNet-32 that teach each other")
+    else:
+        steps.append("dml-teach train cifar100 --download   fetches CIFAR-100 (169 MB); or --data FOLDER if you have it")
+    return steps

@@ -1,0 +1,25 @@
+"""The errors a user can cause, on the ground floor of the library.
+
+Each message names the file or field at fault and the way out, on one line, so that the command line can show it as it is.
+They derive from ``ValueError`` so that a notebook user may catch either.
+"""
+
+
+class DmlTeachError(ValueError):
+    """Base of every error that `dml_teach` raises on purpose; the command line turns it into one line and exit code 2."""
+
+
+class ConfigError(DmlTeachError):
+    """A setting is wrong: a name, a number, a topology, a combination."""
+
+
+class DataError(DmlTeachError):
+    """A data file is missing, truncated, altered or not what it claims to be."""
+
+
+class RunError(DmlTeachError):
+    """A run folder is missing, incomplete or was written by something else."""
+
+
+class CheckpointError(DmlTeachError):
+    """A checkpoint can not be trusted: altered, truncated or made for other settings."""

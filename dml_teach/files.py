@@ -1,0 +1,34 @@
+"""Writing files so that a reader never meets half of one."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from torch import Tensor
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write beside the target, flush to the disk, then rename: after a crash the file is the old one or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: object) -> None:
+    """JSON, indented, with a final newline; NaN is refused, since JSON has none."""
+    write_atomic(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Named tensors as safetensors: a format that holds numbers and nothing that runs."""
+    from safetensors.torch import save
+
+    write_atomic(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata))

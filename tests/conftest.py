@@ -1,0 +1,42 @@
+"""What many tests need: tiny images, one thread, the shared data where they are."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from dml_teach.data.images import ImageSet
+
+torch.set_num_threads(1)
+
+
+def striped(count: int, seed: int, classes: int = 3, channels: int = 1) -> ImageSet:
+    """Images (count, channels, 12, 12) that a small network learns at once: the class is the brightness of a stripe."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % classes
+    images = torch.randint(0, 60, (count, channels, 12, 12), generator=generator)
+    images[:, :, 4:8] += (labels * 60)[:, None, None, None]
+    names = tuple("abcdefgh"[:classes])
+    return ImageSet(
+        images.to(torch.uint8), labels, names, "striped", mean=(0.3,) * channels, std=(0.25,) * channels, may_store_images=True
+    )
+
+
+@pytest.fixture
+def train_set() -> ImageSet:
+    return striped(90, seed=1)
+
+
+@pytest.fixture
+def test_set() -> ImageSet:
+    return striped(45, seed=2)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real data that lie beside a developer's checkout; not part of the project."""
+    folder = Path(os.environ.get("DML_TEACH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"the real data are not here ({folder.name}/ beside the checkout, or DML_TEACH_SHARED)")
+    return folder
