@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
 
-demo: $(VENV)/.course ## see two small networks teach each other, in a minute or two
+demo: $(VENV)/.course ## train cohorts on the bundled data and compare them
 	$(BIN)/dml-teach demo
 
 lab: $(VENV)/.course ## open the book in JupyterLab

@@ -103,7 +103,9 @@ plots.images(train.images[:20], [train.class_names[y] for y in train.labels[:20]
 
 # %%
 for each in scale.SCALES.values():
-    print(f"{each.name:<10} {each.network:<9} on {each.subset or 'all'} images of {each.data}, {each.recipe.epochs} epochs")
+    print(
+        f"{each.name:<10} {each.network:<9} on {each.subset or 'all'} images of {each.data}, {each.recipe.epochs} epochs"
+    )
 
 # %% [markdown]
 # ## Whose number is it?

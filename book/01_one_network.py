@@ -59,7 +59,14 @@ preview = fit(
 figure, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 epochs = range(1, here.recipe.epochs + 1)
 ax.plot(epochs, 100 * preview.curve("train_top1")[:, 0], color=plots.COLOURS[0], linewidth=2, label="images it studies")
-ax.plot(epochs, 100 * preview.curve("top1")[:, 0], color=plots.COLOURS[1], linestyle="--", linewidth=2, label="images it has never seen")
+ax.plot(
+    epochs,
+    100 * preview.curve("top1")[:, 0],
+    color=plots.COLOURS[1],
+    linestyle="--",
+    linewidth=2,
+    label="images it has never seen",
+)
 ax.set(xlabel="Epoch", ylabel="Accuracy (%)")
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False)
@@ -168,7 +175,11 @@ recipe = here.recipe
 network = models.build(here.network, train.classes, channels=train.channels, generator=seeds.generator(seed, "weights"))
 network = network.to(memory_format=torch.channels_last)
 optimizer = torch.optim.SGD(
-    network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+    network.parameters(),
+    lr=recipe.learning_rate,
+    momentum=recipe.momentum,
+    weight_decay=recipe.weight_decay,
+    nesterov=True,
 )
 
 network.train()
@@ -230,7 +241,9 @@ print("and NLL on the test set is more than ten times that on the training set:"
 figure, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
 bins = torch.linspace(0.2, 1, 17)
 ax.hist(100 * confidence[~wrong], 100 * bins, color=plots.COLOURS[0], alpha=0.55, label="right answers")
-ax.hist(100 * confidence[wrong], 100 * bins, color=plots.COLOURS[1], histtype="step", linewidth=2.5, label="wrong answers")
+ax.hist(
+    100 * confidence[wrong], 100 * bins, color=plots.COLOURS[1], histtype="step", linewidth=2.5, label="wrong answers"
+)
 ax.set(xlabel="Confidence: highest probability (%)", ylabel="Test images")
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False)

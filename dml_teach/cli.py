@@ -28,10 +28,14 @@ DEFAULTS = {"bundled": ("small,small", "classroom"), "cifar100": ("resnet32,resn
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for runs and report; an earlier demo there is replaced.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="Folder for runs and report; an earlier demo there is replaced.")] = Path(
+        "runs/demo"
+    ),
     seeds: Annotated[int, typer.Option(min=1, help="How many paired seeds.")] = 6,
     seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images (default: the recipe's).")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the training images (default: the recipe's).")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, one core each (default: all cores).")] = None,
 ) -> None:
     """Train independent, distilled and mutual networks on the bundled images; print the table and write a report."""
@@ -41,30 +45,39 @@ def demo(
 
     recipe = CLASSROOM.with_(epochs=epochs)
     results = demo_module.run(out, seeds=seeds, first_seed=seed, recipe=recipe, workers=workers)
-    rows = demo_module.table(results)
-    typer.echo(report.as_text(rows))
-    typer.echo(f"\nReport with figures: {report.write(out, results, rows)}")
+    typer.echo(report.as_text(demo_module.table(demo_module.record(results))))
+    typer.echo(f"\nReport with figures: {report.write(out, results)}")
 
 
 @app.command()
 def train(
     data: Annotated[str, typer.Argument(help="bundled or cifar100.")],
-    peers: Annotated[str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")] = None,
-    topology: Annotated[str | None, typer.Option(help="mutual, independent, one-way (from peer 0) or ring. Default: mutual.")] = None,
-    teacher: Annotated[Path | None, typer.Option(help="With one-way: a finished run whose peer 0 teaches, frozen.")] = None,
+    peers: Annotated[
+        str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")
+    ] = None,
+    topology: Annotated[
+        str | None, typer.Option(help="mutual, independent, one-way (from peer 0) or ring. Default: mutual.")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="With one-way: a finished run whose peer 0 teaches, frozen.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="smoke, classroom, laptop or paper.")] = None,
     order: Annotated[str | None, typer.Option(help="simultaneous or sequential (Algorithm 1 as printed).")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Of the posteriors that peers mimic; 1 in the paper.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of the posteriors that peers mimic; 1 in the paper.")
+    ] = None,
     mimicry_weight: Annotated[float | None, typer.Option(help="Of the mimicry loss; 1 in the paper.")] = None,
     subset: Annotated[int | None, typer.Option(help="Train on this many images, drawn by content.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many runs, each with its own seed.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data set, or its parent.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch the data set first if it is not there.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Run folder, new or empty; with several seeds, their parent.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder, new or empty; with several seeds, their parent.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
@@ -132,7 +145,9 @@ def _bare(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
-        return app(args=None if arguments is None else list(arguments), prog_name="dml-teach", standalone_mode=False) or 0
+        return (
+            app(args=None if arguments is None else list(arguments), prog_name="dml-teach", standalone_mode=False) or 0
+        )
     except TyperException as error:
         return _refuse(error.format_message())
     except DmlTeachError as error:
@@ -165,7 +180,11 @@ def _summary(run) -> str:  # type: ignore[no-untyped-def]
     """The test results of a finished run, a line for each learning peer and one for their ensemble."""
     lines = [f"{run.folder}: test set, {run.config['data']['test_images']} images"]
     for k in run.learning:
-        lines.append(f"  peer {k} {run.peers[k]:<14} top-1 {100 * run.test['top1'][k]:5.2f} %   NLL {run.test['nll'][k]:.3f}")
+        lines.append(
+            f"  peer {k} {run.peers[k]:<14} top-1 {100 * run.test['top1'][k]:5.2f} %   NLL {run.test['nll'][k]:.3f}"
+        )
     if len(run.learning) > 1:
-        lines.append(f"  ensemble {'':<12} top-1 {100 * run.test['ensemble_top1']:5.2f} %   NLL {run.test['ensemble_nll']:.3f}")
+        lines.append(
+            f"  ensemble {'':<12} top-1 {100 * run.test['ensemble_top1']:5.2f} %   NLL {run.test['ensemble_nll']:.3f}"
+        )
     return "\n".join(lines)

@@ -5,9 +5,10 @@ The step is Algorithm 1 of the paper for any number of peers and any topology W:
     1. every peer predicts on the *same* mini-batch and publishes its posterior, without gradient;
     2. peer after peer pays  label_weight * CE + mimicry_weight * sum_l W[k, l] D_KL(p_l || p_k)  and updates itself.
 
-In the order "simultaneous" all peers learn from the posteriors published in 1, so their updates can run side by side. In the order
-"sequential", as the paper prints it, a peer that has updated itself predicts again on the same mini-batch, so that the next one learns
-from its newest posterior. That second prediction carries no gradient and does not move batch-norm statistics a second time.
+In the order "simultaneous" all peers learn from the posteriors published in 1, so their updates can run side by side.
+In the order "sequential", as the paper prints it, a peer that has updated itself predicts again on the same mini-batch,
+so that the next one learns from its newest posterior. That second prediction carries no gradient and does not move
+batch-norm statistics a second time.
 """
 
 import math
@@ -39,9 +40,11 @@ class PeerLosses(NamedTuple):
 
 
 class StepReport(NamedTuple):
-    """What one step did: the losses of `PeerLosses` and the fraction of the batch that each peer had right before its update.
+    """What one step did: the losses of `PeerLosses` and the fraction of the batch that each peer had right before its
+    update.
 
-    Each is (K,), detached, on the device (reading it is what waits for the device); NaN for a frozen peer, which has no loss.
+    Each is (K,), detached, on the device (reading it is what waits for the device); NaN for a frozen peer, which has no
+    loss.
     """
 
     supervised: Tensor
@@ -90,7 +93,10 @@ class Peer:
 
     @torch.no_grad()
     def predict_again(self, images: Tensor) -> Tensor:
-        """Logits (B, C) after an update: train mode, no gradient, and running statistics stay where the first prediction left them."""
+        """Logits (B, C) after an update: in train mode, without gradient.
+
+        Running statistics stay where the first prediction left them.
+        """
         scratch = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         return torch.func.functional_call(self.network, scratch, (images,))
 
@@ -110,8 +116,8 @@ class Cohort:
         matrix: W (K, K), for example `topology.mutual(K)`. The row of a frozen peer is not used.
         order: "simultaneous" or "sequential".
         temperature: T of the posteriors that peers publish and mimic; 1 in the paper.
-        run: how to do one thing for every peer: `map` one after the other, a thread pool's `map` side by side. In simultaneous order
-            no peer waits for another but for its posterior, so the result is the same bit for bit.
+        run: how to do one thing for every peer: `map` one after the other, a thread pool's `map` side by side. In
+            simultaneous order no peer waits for another but for its posterior, so the result is the same bit for bit.
 
     Raises:
         ConfigError: anything above is not so.

@@ -1,7 +1,7 @@
 """Comparing two methods honestly: paired by seed, with an interval.
 
-Two runs with one seed share their first weights and their batches, so their difference has less noise than either. The differences, one for
-each seed, are what the mean and its interval are taken over.
+Two runs with one seed share their first weights and their batches, so their difference has less noise than either. The
+differences, one for each seed, are what the mean and its interval are taken over.
 """
 
 import math
@@ -19,7 +19,8 @@ class Paired(NamedTuple):
 
     Attributes:
         difference: the mean of the differences.
-        half_width: of the 95 % interval around it (Student's t); infinite for a single seed, which says nothing about spread.
+        half_width: of the 95 % interval around it (Student's t); infinite for a single seed, which says nothing about
+            spread.
         won: seeds in which the method was strictly above the baseline.
         seeds: how many there are.
     """
@@ -33,7 +34,9 @@ class Paired(NamedTuple):
 def paired(method: Sequence[float], baseline: Sequence[float]) -> Paired:
     """Compare two methods, value i of each from seed i."""
     if len(method) != len(baseline) or not method:
-        raise ConfigError(f"a paired comparison needs the same seeds for both, got {len(method)} and {len(baseline)} values")
+        raise ConfigError(
+            f"a paired comparison needs the same seeds for both, got {len(method)} and {len(baseline)} values"
+        )
     differences = [a - b for a, b in zip(method, baseline, strict=True)]
     n = len(differences)
     half_width = math.inf

@@ -1,4 +1,5 @@
-"""The demo: independent, distilled and mutual networks on the bundled images, paired by seed, in a minute or two on two cores.
+"""The demo: independent, distilled and mutual networks on the bundled images, paired by seed, in a minute or two on two
+cores.
 
 For every seed two small networks are trained
 
@@ -6,9 +7,9 @@ For every seed two small networks are trained
     distilled     anew from the same weights, each taught by the *other* one's independent twin, trained and frozen;
     mutual        anew from the same weights, teaching each other while they learn;
 
-at temperature 1, which is the paper's, and at 2, at which the effect shows more surely at this scale. Every setting has the same loss,
-CE + T^2 KL, the same batches and the same number of epochs; only who learns from whom differs. The test images are read once, after the last
-epoch.
+at temperature 1, which is the paper's, and at 2, at which the effect shows more surely at this scale. Every setting has
+the same loss, CE + T^2 KL, the same batches and the same number of epochs; only who learns from whom differs. The test
+images are read once, after the last epoch.
 """
 
 import json
@@ -17,7 +18,7 @@ import os
 import shutil
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -49,14 +50,15 @@ class Setting(NamedTuple):
 
 
 BASELINE = Setting("independent", 1)
+METRICS = ("top1", "nll", "ensemble_top1", "ensemble_nll")
 SETTINGS = (BASELINE, Setting("distilled", 1), Setting("mutual", 1), Setting("distilled", 2), Setting("mutual", 2))
 
 
 class Row(NamedTuple):
     """One setting's results on the test images, over the seeds: fractions for accuracies, nats for NLL.
 
-    `single` is the mean of the two networks, `ensemble` their averaged posterior; both are (mean, standard deviation over seeds). The
-    differences are from the independent networks, paired by seed.
+    `single` is the mean of the two networks, `ensemble` their averaged posterior; both are (mean, standard deviation
+    over seeds). The differences are from the independent networks, paired by seed.
     """
 
     setting: Setting
@@ -69,7 +71,9 @@ class Row(NamedTuple):
     training: tuple[float, float]
 
 
-def run(out: Path, *, seeds: int, first_seed: int = 0, recipe: Recipe = CLASSROOM, workers: int | None = None) -> dict[Setting, list[Run]]:
+def run(
+    out: Path, *, seeds: int, first_seed: int = 0, recipe: Recipe = CLASSROOM, workers: int | None = None
+) -> dict[Setting, list[Run]]:
     """Train every setting with every seed and return the runs, in the order of the seeds.
 
     Args:
@@ -112,12 +116,14 @@ def run(out: Path, *, seeds: int, first_seed: int = 0, recipe: Recipe = CLASSROO
 def train(out: Path, setting: Setting, seed: int, recipe: Recipe) -> None:
     """One setting with one seed, in this process; "distilled" needs the independent run of the same seed."""
     peers: list[str | nn.Module] = [NETWORK, NETWORK]
-    matrix, frozen = topology.by_name("mutual" if setting.method == "mutual" else "independent", 2), ()
+    frozen: tuple[int, ...] = ()
+    matrix = topology.by_name("mutual" if setting.method == "mutual" else "independent", 2)
     if setting.method == "distilled":
         twins = runs.load(folder(out, BASELINE, seed))
         peers += [trained_network(twins, 0), trained_network(twins, 1)]
         # Student 0 learns from the twin of student 1 (peer 3), student 1 from the twin of student 0 (peer 2).
-        matrix, frozen = [[0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]], (2, 3)
+        matrix = topology.validate([[0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+        frozen = (2, 3)
     fit(
         peers,
         matrix,
@@ -134,39 +140,58 @@ def train(out: Path, setting: Setting, seed: int, recipe: Recipe) -> None:
     )
 
 
-def table(results: dict[Setting, list[Run]]) -> list[Row]:
-    """The results, one row for each setting."""
+def record(results: dict[Setting, list[Run]]) -> dict[str, Any]:
+    """The results as data, for `table` and the report: each setting's values seed by seed, and their origin."""
+    base = results[BASELINE][0].config
+    return {
+        "seeds": [run.config["seed"] for run in results[BASELINE]],
+        **{name: base[name] for name in ("recipe", "peers", "data", "provenance")},
+        "settings": [
+            {
+                "method": setting.method,
+                "temperature": setting.temperature,
+                **{metric: [_over_peers(run, metric) for run in finished] for metric in METRICS},
+                "train_top1": [float(run.curve("train_top1")[-1, run.learning].mean()) for run in finished],
+            }
+            for setting, finished in results.items()
+        ],
+    }
 
-    def values(setting: Setting, metric: str) -> list[float]:
-        chosen = []
-        for finished in results[setting]:
-            assert finished.test is not None
-            value = finished.test[metric]
-            chosen.append(sum(value[k] for k in finished.learning) / len(finished.learning) if isinstance(value, list) else value)
-        return chosen
 
-    def difference(setting: Setting, metric: str) -> Paired | None:
-        return None if setting == BASELINE else comparison.paired(values(setting, metric), values(BASELINE, metric))
+def table(recorded: dict[str, Any]) -> list[Row]:
+    """One row for each setting of a `record`."""
+    spread, rows = comparison.mean_and_deviation, []
+    baseline = recorded["settings"][0]
+    for values in recorded["settings"]:
 
-    spread = comparison.mean_and_deviation
-    return [
-        Row(
-            setting,
-            spread(values(setting, "top1")),
-            difference(setting, "top1"),
-            spread(values(setting, "nll")),
-            spread(values(setting, "ensemble_top1")),
-            difference(setting, "ensemble_top1"),
-            spread(values(setting, "ensemble_nll")),
-            spread([float(r.curve("train_top1")[-1, r.learning].mean()) for r in results[setting]]),
+        def difference(metric: str, values: dict[str, Any] = values) -> Paired | None:
+            return None if values is baseline else comparison.paired(values[metric], baseline[metric])
+
+        rows.append(
+            Row(
+                setting=Setting(values["method"], values["temperature"]),
+                single=spread(values["top1"]),
+                single_difference=difference("top1"),
+                single_nll=spread(values["nll"]),
+                ensemble=spread(values["ensemble_top1"]),
+                ensemble_difference=difference("ensemble_top1"),
+                ensemble_nll=spread(values["ensemble_nll"]),
+                training=spread(values["train_top1"]),
+            )
         )
-        for setting in SETTINGS
-    ]
+    return rows
 
 
 def folder(out: Path, setting: Setting, seed: int) -> Path:
     """Where the run of a setting with a seed lies."""
     return out / f"{setting.method}-T{setting.temperature:g}" / f"seed-{seed}"
+
+
+def _over_peers(run: Run, metric: str) -> float:
+    """A metric of the test line; of one that each peer has, the mean over the learning peers."""
+    assert run.test is not None
+    value = run.test[metric]
+    return sum(value[k] for k in run.learning) / len(run.learning) if isinstance(value, list) else value
 
 
 def _clear(out: Path) -> None:

@@ -30,11 +30,15 @@ def choose(name: str = "auto") -> torch.device:
 
 
 @contextmanager
-def peers_side_by_side(peers: int, device: torch.device) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]]:
-    """How to run `peers` peers on the device, as `Cohort` wants it: on a CPU a thread for each, elsewhere one after the other.
+def peers_side_by_side(
+    peers: int, device: torch.device
+) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]]:
+    """How to run `peers` peers on the device, as `Cohort` wants it: on a CPU a thread for each, elsewhere one after the
+    other.
 
-    On the CPU PyTorch's own threads inside an operation are turned off meanwhile. They spin while they wait, so that on a busy machine two of
-    them are several times slower than one; peers meet only twice a step. A GPU has its own queue, and a second thread would only add to it.
+    On the CPU PyTorch's own threads inside an operation are turned off meanwhile. They spin while they wait, so that on
+    a busy machine two of them are several times slower than one; peers meet only twice a step. A GPU has its own queue,
+    and a second thread would only add to it.
     """
     if device.type != "cpu":
         yield map

@@ -56,5 +56,7 @@ def _next(missing: list[str], cifar: bool) -> list[str]:
     if cifar:
         steps.append("dml-teach train cifar100 --subset 10000 --epochs 15   two ResNet-32 that teach each other")
     else:
-        steps.append("dml-teach train cifar100 --download   fetches CIFAR-100 (169 MB); or --data FOLDER if you have it")
+        steps.append(
+            "dml-teach train cifar100 --download   fetches CIFAR-100 (169 MB); or --data FOLDER if you have it"
+        )
     return steps

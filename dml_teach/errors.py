@@ -1,12 +1,12 @@
 """The errors a user can cause, on the ground floor of the library.
 
-Each message names the file or field at fault and the way out, on one line, so that the command line can show it as it is.
-They derive from ``ValueError`` so that a notebook user may catch either.
+Each message names the file or field at fault and the way out, on one line, so that the command line can show it as it
+is. They derive from ``ValueError`` so that a notebook user may catch either.
 """
 
 
 class DmlTeachError(ValueError):
-    """Base of every error that `dml_teach` raises on purpose; the command line turns it into one line and exit code 2."""
+    """Base of every error raised on purpose; the command line turns it into one line and exit code 2."""
 
 
 class ConfigError(DmlTeachError):

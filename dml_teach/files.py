@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write beside the target, flush to the disk, then rename: after a crash the file is the old one or the new one, whole."""
+    """Write beside the target, flush, rename: after a crash the file is the old one or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:

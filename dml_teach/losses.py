@@ -4,12 +4,12 @@ Notation: logits z ``(B, C)`` for B images and C classes, posterior p = softmax(
 
     D_KL(p_l || p_k) = sum_m p_l^m log(p_l^m / p_k^m)
 
-so peer k pays for every class that l finds likely and k does not. All means run over the batch alone, never over the classes: a mean over
-100 classes would make the mimicry term 100 times too weak. Values are in nats. Half precision (fp16, bf16) is computed in fp32; fp32 and
-fp64 are kept.
+so peer k pays for every class that l finds likely and k does not. All means run over the batch alone, never over the
+classes: a mean over 100 classes would make the mimicry term 100 times too weak. Values are in nats. Half precision
+(fp16, bf16) is computed in fp32; fp32 and fp64 are kept.
 
-Source: Zhang, Xiang, Hospedales, Lu, *Deep Mutual Learning* (2018), equations 1 to 8; Hinton, Vinyals, Dean, *Distilling the Knowledge in
-a Neural Network* (2015), for the temperature.
+Source: Zhang, Xiang, Hospedales, Lu, *Deep Mutual Learning* (2018), equations 1 to 8; Hinton, Vinyals, Dean,
+*Distilling the Knowledge in a Neural Network* (2015), for the temperature.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from dml_teach.errors import ConfigError
 
 
 def upcast(logits: Tensor) -> Tensor:
-    """Half precision to fp32, since softmax and logarithm lose too much in 8 or 11 bits; fp32 and fp64 stay as they are."""
+    """Half precision to fp32, since softmax and logarithm lose too much in it; fp32 and fp64 stay."""
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
@@ -34,12 +34,12 @@ def log_posterior(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The supervised loss, -log p^label: logits (B, C), labels (B,) int64 -> scalar, mean over the batch (equation 2)."""
+    """The supervised loss (equation 2), batch mean of -log p^label: logits (B, C), labels (B,) int64 -> scalar."""
     return F.cross_entropy(upcast(logits), labels)
 
 
 def kl_divergence(reference_logits: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """D_KL(reference || self) of each image, in nats: two times (..., B, C) -> (..., B). The gradient flows into both."""
+    """D_KL(reference || self) of each image, in nats: two (..., B, C) -> (..., B). Gradient flows into both."""
     _same_shape(reference_logits, logits)
     reference, log_p = log_posterior(reference_logits, temperature), log_posterior(logits, temperature)
     return (reference.exp() * (reference - log_p)).sum(dim=-1)
@@ -48,8 +48,9 @@ def kl_divergence(reference_logits: Tensor, logits: Tensor, temperature: float =
 def mimicry(logits: Tensor, peer_logits: Tensor, temperature: float = 1.0) -> Tensor:
     """What a peer pays for differing from another: T^2 times the batch mean of D_KL(peer || self).
 
-    The peer is a target, not a partner in the descent: no gradient reaches it. The gradient for the learner's own logits is
-    T (p_self - p_peer) / B, p taken at temperature T, so T^2 keeps it comparable with that of the labels as T grows.
+    The peer is a target, not a partner in the descent: no gradient reaches it. The gradient for the learner's own
+    logits is T (p_self - p_peer) / B, p taken at temperature T, so T^2 keeps it comparable with that of the labels as T
+    grows.
 
     Args:
         logits: (B, C) of the peer that learns.
@@ -107,8 +108,8 @@ def mimicry_of_mixture(logits: Tensor, published: Published, weights: Tensor, te
 
         sum_l w_l D_KL(p_l || p_k) = sum_l w_l sum_m p_l^m log p_l^m - sum_m q^m log p_k^m
 
-    The first part does not depend on peer k: the whole gradient is that of a cross-entropy to the mixture, T (p_k - q) / B.
-    For w_l = 1 / (K - 1) this is the paper's loss for K networks (equation 8). A row of zeros gives 0.
+    The first part does not depend on peer k: the whole gradient is that of a cross-entropy to the mixture, T (p_k - q)
+    / B. For w_l = 1 / (K - 1) this is the paper's loss for K networks (equation 8). A row of zeros gives 0.
 
     Args:
         logits: (B, C) of the peer that learns.
@@ -129,15 +130,15 @@ def mimicry_of_mixture(logits: Tensor, published: Published, weights: Tensor, te
 def mimicry_of_ensemble(logits: Tensor, published: Published, weights: Tensor, temperature: float = 1.0) -> Tensor:
     """DML_e: the divergence from the peers' *averaged* posterior, T^2 mean_b D_KL(q || p_k) with q = sum_l w_l p_l.
 
-    Arguments as in `mimicry_of_mixture`. Its value is smaller by T^2 times the peers' Jensen-Shannon divergence, its gradient is the same:
-    as a teacher, the average of the peers is exactly as good as the peers one by one.
+    Arguments as in `mimicry_of_mixture`. Its value is smaller by T^2 times the peers' Jensen-Shannon divergence, its
+    gradient is the same: as a teacher, the average of the peers is exactly as good as the peers one by one.
     """
     pairwise = mimicry_of_mixture(logits, published, weights, temperature)
     return pairwise - temperature**2 * jensen_shannon(published, weights).mean()
 
 
 def jensen_shannon(published: Published, weights: Tensor) -> Tensor:
-    """How much the peers differ among themselves: H(mixture) - sum_l w_l H(p_l) of each image, (B,), in nats; 0 for one peer."""
+    """How much the peers differ among themselves, (B,) in nats: H(mixture) - sum_l w_l H(p_l); 0 for one peer."""
     weights = weights.to(published.posteriors)
     mixture = torch.tensordot(weights, published.posteriors, dims=1)
     return torch.special.entr(mixture).sum(dim=-1) + weights @ published.negative_entropies

@@ -1,7 +1,8 @@
 """What is measured of a cohort: pure functions of logits on images that nobody trains on.
 
-Logits are ``(K, N, C)`` for K peers, N images, C classes, labels ``(N,)``; everything is in nats or fractions and runs in at least fp32.
-Matrices ``(K, K)`` are indexed as the topology is: row k is the peer that learns, column l the peer it is compared with.
+Logits are ``(K, N, C)`` for K peers, N images, C classes, labels ``(N,)``; everything is in nats or fractions and runs
+in at least fp32. Matrices ``(K, K)`` are indexed as the topology is: row k is the peer that learns, column l the peer
+it is compared with.
 """
 
 import torch
@@ -16,13 +17,19 @@ def top1(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def nll(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean negative log-likelihood of the right class, in nats: (..., N, C) -> (...). Low only for a net that knows when it may be wrong."""
+    """Mean negative log-likelihood of the right class, in nats: (..., N, C) -> (...).
+
+    Low only for a network that knows when it may be wrong.
+    """
     right = labels.expand(logits.shape[:-1]).unsqueeze(-1)
     return -log_posterior(logits).gather(-1, right).squeeze(-1).mean(dim=-1)
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Mean entropy of the posteriors, in nats: (..., N, C) -> (...). 0 for a net that is always certain, ln C for one that knows nothing."""
+    """Mean entropy of the posteriors, in nats: (..., N, C) -> (...).
+
+    0 for a network that is always certain, ln C for one that knows nothing.
+    """
     log_p = log_posterior(logits)
     return -(log_p.exp() * log_p).sum(dim=-1).mean(dim=-1)
 
@@ -43,7 +50,7 @@ def agreement(logits: Tensor) -> Tensor:
 
 
 def ensemble(logits: Tensor) -> Tensor:
-    """Log of the peers' averaged posterior: (K, N, C) -> (N, C). Probabilities are averaged, not logits, as the paper does."""
+    """Log of the peers' averaged posterior: (K, N, C) -> (N, C); probabilities are averaged, not logits."""
     return log_posterior(logits).logsumexp(dim=0) - torch.tensor(float(len(logits))).log().item()
 
 

@@ -1,7 +1,7 @@
 """Figures of runs, each with a text alternative.
 
-Colours are Okabe and Ito's, which stay apart for colour-blind readers, and every line has a dash pattern of its own as a second cue. Figures
-are made without pyplot: they carry no global state and can be made in any thread.
+Colours are Okabe and Ito's, which stay apart for colour-blind readers, and every line has a dash pattern of its own as
+a second cue. Figures are made without pyplot: they carry no global state and can be made in any thread.
 """
 
 import base64
@@ -20,7 +20,15 @@ from dml_teach.comparison import paired
 from dml_teach.runs import Run
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3)))
+DASHES = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.5, 1.2)),
+    (0, (6, 1.5, 1.5, 1.5)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (8, 2)),
+    (0, (1, 3)),
+)
 GREY = "#5b6470"
 
 METRICS = {
@@ -74,7 +82,8 @@ class Plot:
 
 
 def curves(groups: Mapping[str, Sequence[Run]], metric: str) -> Plot:
-    """A metric over the epochs: for each group of runs the mean over its learning peers and seeds, and one standard deviation of seeds.
+    """A metric over the epochs: for each group of runs the mean over its learning peers and seeds, and one standard
+    deviation of seeds.
 
     Args:
         groups: label -> runs of one setting, one for each seed.
@@ -85,18 +94,22 @@ def curves(groups: Mapping[str, Sequence[Run]], metric: str) -> Plot:
     endings, means = [], []
     for (label, runs), colour, dashes in zip(groups.items(), COLOURS, DASHES, strict=False):
         seeds = torch.stack([_mean_over_learning(run, metric) for run in runs]) * factor  # (S, E)
-        epochs = torch.arange(1, seeds.shape[1] + 1)
+        epochs = range(1, seeds.shape[1] + 1)
         mean = seeds.mean(dim=0)
-        axes[0].plot(epochs, mean, color=colour, linestyle=dashes, linewidth=2, label=label)
+        axes[0].plot(epochs, mean.numpy(), color=colour, linestyle=dashes, linewidth=2, label=label)
         if len(runs) > 1:
             spread = seeds.std(dim=0)
-            axes[0].fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+            axes[0].fill_between(
+                epochs, (mean - spread).numpy(), (mean + spread).numpy(), color=colour, alpha=0.15, linewidth=0
+            )
         means.append(mean)
         endings.append(f"{label}: {mean[-1]:.{1 if factor > 1 else 2}f}")
     axes[0].set(xlabel="Epoch", ylabel=f"{name} ({unit})")
     if factor > 1:  # the first epochs of an accuracy would squeeze the rest, where the lines differ
         values = torch.cat(means)
-        axes[0].set_ylim(bottom=max(0.0, float(values.quantile(0.15)) - 0.35 * float(values.max() - values.quantile(0.15))))
+        axes[0].set_ylim(
+            bottom=max(0.0, float(values.quantile(0.15)) - 0.35 * float(values.max() - values.quantile(0.15)))
+        )
     axes[0].legend(frameon=False)
     return Plot(figure, f"{name} over the epochs, in {unit}.", f"At the end {'; '.join(endings)}.")
 
@@ -110,7 +123,7 @@ def matrices(groups: Mapping[str, Sequence[Run]], metric: str = "agreement") -> 
     low, high = float(off_diagonal.min()), float(1 if percent else off_diagonal.max())
     words = []
     for ax, (label, matrix) in zip(axes, last.items(), strict=True):
-        ax.imshow(matrix, cmap="cividis", vmin=low - (high - low) * 0.5, vmax=high)
+        ax.imshow(matrix.numpy(), cmap="cividis", vmin=low - (high - low) * 0.5, vmax=high)
         for k in range(len(matrix)):
             for l in range(len(matrix)):
                 dark = float(matrix[k, l]) < (low + high) / 2
@@ -128,7 +141,7 @@ def matrices(groups: Mapping[str, Sequence[Run]], metric: str = "agreement") -> 
 
 
 def differences(per_seed: Mapping[str, Sequence[float]], unit: str = "points", baseline: str = "independent") -> Plot:
-    """Each seed's difference from a baseline as a dot, their mean and its 95 % interval as a bar, one row per setting."""
+    """Differences from a baseline, a row for each setting: a dot per seed, their mean and its 95 % interval."""
     figure, axes = _figure(1, height=0.75 + 0.55 * len(per_seed))
     words = []
     for row, (label, values) in enumerate(per_seed.items()):
@@ -136,9 +149,19 @@ def differences(per_seed: Mapping[str, Sequence[float]], unit: str = "points", b
         axes[0].scatter(values, [row] * len(values), s=28, color=colour, alpha=0.55, linewidth=0)
         spread = result.half_width if result.seeds > 1 else 0
         axes[0].errorbar(
-            result.difference, row, xerr=spread, fmt="D", color=colour, markersize=8, capsize=5, linewidth=2, markeredgecolor="white"
+            result.difference,
+            row,
+            xerr=spread,
+            fmt="D",
+            color=colour,
+            markersize=8,
+            capsize=5,
+            linewidth=2,
+            markeredgecolor="white",
         )
-        words.append(f"{label}: {result.difference:+.2f} ± {spread:.2f} {unit}, {result.won} of {result.seeds} seeds above 0")
+        words.append(
+            f"{label}: {result.difference:+.2f} ± {spread:.2f} {unit}, {result.won} of {result.seeds} seeds above 0"
+        )
     axes[0].axvline(0, color=GREY, linewidth=1)
     axes[0].set(yticks=range(len(per_seed)), xlabel=f"Difference from {baseline}, paired by seed ({unit})")
     axes[0].set_yticklabels(per_seed)
@@ -147,13 +170,13 @@ def differences(per_seed: Mapping[str, Sequence[float]], unit: str = "points", b
 
 
 def topologies(matrices: Mapping[str, Tensor]) -> Plot:
-    """Who learns from whom: each topology (K, K) as peers on a circle, an arrow from each teacher to who learns from it."""
+    """Who learns from whom: each topology (K, K) as peers on a circle, an arrow from teacher to learner."""
     figure, axes = _figure(len(matrices), width=2.5, height=2.7)
     words = []
     for ax, (label, matrix) in zip(axes, matrices.items(), strict=True):
         peers = len(matrix)
         angles = torch.arange(peers) * (2 * torch.pi / peers) + (torch.pi if peers == 2 else torch.pi / 2)
-        places = torch.stack([angles.cos(), angles.sin()], dim=1).tolist()
+        places = torch.stack([angles.cos(), angles.sin()], dim=1).mul(0.7 if peers == 2 else 0.95).tolist()
         for k, l in matrix.nonzero().tolist():
             bend = "arc3,rad=0.22" if matrix[l, k] > 0 else "arc3,rad=0"
             arrow = {"arrowstyle": "-|>", "color": COLOURS[0], "connectionstyle": bend, "shrinkA": 17, "shrinkB": 17}
@@ -161,12 +184,15 @@ def topologies(matrices: Mapping[str, Tensor]) -> Plot:
             ax.annotate("", places[k], places[l], arrowprops={**arrow, "linewidth": width, "mutation_scale": 16})
         for k, place in enumerate(places):
             ax.plot(*place, "o", markersize=27, color="#eaf2f8", markeredgecolor=COLOURS[0], markeredgewidth=1.6)
-            ax.text(*place, str(k), ha="center", va="center", fontsize=12)
-        ax.set(xlim=(-1.45, 1.45), ylim=(-1.45, 1.45), aspect="equal", title=label)
+            ax.text(place[0], place[1], str(k), ha="center", va="center", fontsize=12)
+        ax.set(xlim=(-1.35, 1.35), ylim=(-1.2, 1.35), aspect="equal")
+        ax.set_title(label, pad=10)
         ax.axis("off")
         edges = [f"{k} from {l}" for k, l in matrix.nonzero().tolist()]
         words.append(f"{label}: {', '.join(edges) or 'nobody learns from anybody'}")
-    return Plot(figure, "Who learns from whom: peers as circles, an arrow from teacher to learner.", f"{'; '.join(words)}.")
+    return Plot(
+        figure, "Who learns from whom: peers as circles, an arrow from teacher to learner.", f"{'; '.join(words)}."
+    )
 
 
 def images(pixels: Tensor, titles: Sequence[str], columns: int = 10) -> Plot:
@@ -178,9 +204,11 @@ def images(pixels: Tensor, titles: Sequence[str], columns: int = 10) -> Plot:
     for ax in axes:
         ax.axis("off")
     for ax, image, title in zip(axes, pixels, titles, strict=False):
-        ax.imshow(image.permute(1, 2, 0), cmap="gray_r" if len(image) == 1 else None)
+        ax.imshow(image.permute(1, 2, 0).numpy(), cmap="gray_r" if len(image) == 1 else None)
         ax.set_title(title, fontsize=8)
-    return Plot(figure, f"{len(pixels)} images in a grid, each titled with its class.", f"In order: {', '.join(titles)}.")
+    return Plot(
+        figure, f"{len(pixels)} images in a grid, each titled with its class.", f"In order: {', '.join(titles)}."
+    )
 
 
 def _mean_over_learning(run: Run, metric: str) -> Tensor:

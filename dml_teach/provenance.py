@@ -40,13 +40,20 @@ def version(package: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of the checkout this package runs from, with "+changes" if files differ from it; None outside a checkout."""
+    """The commit of the checkout this package runs from, with "+changes" if files differ from it; None outside a
+    checkout."""
     here = Path(__file__).resolve().parent
     git = ["git", "-C", str(here)]
     try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True).stdout
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
         status = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, timeout=30, check=True
+            [*git, "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None

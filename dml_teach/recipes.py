@@ -11,7 +11,6 @@ from typing import Any
 
 from dml_teach.errors import ConfigError
 
-
 SCHEDULES: dict[str, Callable[["Recipe", float], float]] = {
     "cosine": lambda recipe, epoch: (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2,
     "step": lambda recipe, epoch: 0.1 ** (int(epoch) // recipe.step_epochs),
@@ -88,7 +87,7 @@ class Recipe:
             if not holds(value):
                 raise ConfigError(f"{field} must be {wanted}, got {value!r}")
 
-    def with_(self, **changes: object) -> "Recipe":
+    def with_(self, **changes: Any) -> "Recipe":
         """The same recipe with other values; a change of None leaves the value as it is."""
         return dataclasses.replace(self, **{name: value for name, value in changes.items() if value is not None})
 
@@ -99,8 +98,8 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
 
 
 CLASSROOM = Recipe(name="classroom", epochs=30, batch_size=25, learning_rate=0.1)
-"""A few hundred images, small networks, one CPU core for some seconds, no augmentation: the corner where networks can fit their data and
-generalise badly, which is where mutual learning shows at this scale."""
+"""A few hundred images, small networks, one CPU core for some seconds, no augmentation: the corner where networks can
+fit their data and generalise badly, which is where mutual learning shows at this scale."""
 
 SMOKE = Recipe(name="smoke", epochs=2, batch_size=25, learning_rate=0.05, probe_images=50)
 """The shortest run that exercises everything; its numbers mean nothing."""
@@ -108,7 +107,8 @@ SMOKE = Recipe(name="smoke", epochs=2, batch_size=25, learning_rate=0.05, probe_
 LAPTOP = Recipe(
     name="laptop", epochs=15, batch_size=64, learning_rate=0.1, weight_decay=5e-4, augment=True, probe_images=500
 )
-"""A subset of CIFAR-100 on a CPU within the hour. Rate, batch and augmentation are the paper's; weight decay is what replications use."""
+"""A subset of CIFAR-100 on a CPU within the hour. Rate, batch and augmentation are the paper's; weight decay is what
+replications use."""
 
 PAPER_CIFAR100 = Recipe(
     name="paper",
@@ -121,10 +121,11 @@ PAPER_CIFAR100 = Recipe(
     augment=True,
     probe_images=500,
 )
-"""CIFAR-100 as the paper trains it (section 4.1): SGD with Nesterov momentum .9, rate .1 divided by ten every 60 epochs, 200 epochs,
-batches of 64, horizontal flips and random crops with reflect padding of 4. The paper is silent on weight decay; 5e-4 is what replications
-use. Unlike the paper's, our run holds 500 training images out, to compare the peers on. Expect for two ResNet-32: 71.19 / 70.75 mutual
-against 68.99 independent (paper), 70.95 against 69.56 (five seeds, replication by others); this project has not run it."""
+"""CIFAR-100 as the paper trains it (section 4.1): SGD with Nesterov momentum .9, rate .1 divided by ten every 60
+epochs, 200 epochs, batches of 64, horizontal flips and random crops with reflect padding of 4. The paper is silent on
+weight decay; 5e-4 is what replications use. Unlike the paper's, our run holds 500 training images out, to compare the
+peers on. Expect for two ResNet-32: 71.19 / 70.75 mutual against 68.99 independent (paper), 70.95 against 69.56 (five
+seeds, replication by others); this project has not run it."""
 
 RECIPES = {recipe.name: recipe for recipe in (SMOKE, CLASSROOM, LAPTOP, PAPER_CIFAR100)}
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dml_teach import plots
 from dml_teach.comparison import Paired
-from dml_teach.demo import BASELINE, Row, Setting
-from dml_teach.files import write_atomic
+from dml_teach.demo import BASELINE, Row, Setting, record, table
+from dml_teach.files import write_atomic, write_json
 from dml_teach.plots import Plot
 from dml_teach.runs import Run
 
@@ -34,26 +35,38 @@ def as_text(rows: Sequence[Row]) -> str:
     """The table for a terminal."""
     lines = [HEADERS, *(cells(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADERS))]
-    text = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))) for line in lines]
+    text = [
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    ]
     seeds = rows[-1].single_difference.seeds if rows[-1].single_difference else 0
     text.insert(1, "-" * len(text[0]))
     text += [
         "",
-        f"Fashion-MNIST slice, test set read once after the last epoch, {seeds} seeds. Accuracies: mean ± standard deviation over seeds of the",
-        "mean of two networks; ensemble: their averaged posterior. Difference: from independent, paired by seed, with its 95 % interval.",
+        f"Fashion-MNIST slice, test set read once after the last epoch, {seeds} seeds. Accuracies: mean ± standard",
+        "deviation over seeds of the mean of two networks; ensemble: their averaged posterior. Difference: from",
+        "independent, paired by seed, with its 95 % interval.",
     ]
     return "\n".join(text)
 
 
-def figures(results: dict[Setting, list[Run]]) -> dict[str, Plot]:
+def as_markdown(rows: Sequence[Row]) -> str:
+    """The table for a README."""
+    lines = [HEADERS, tuple("---" if i == 0 else "--:" for i in range(len(HEADERS))), *(cells(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def figures(results: dict[Setting, list[Run]], recorded: dict[str, Any]) -> dict[str, Plot]:
     """The report's figures by name."""
     groups = {setting.label: runs for setting, runs in results.items()}
     headline = {setting.label: results[setting] for setting in (BASELINE, Setting("mutual", 1), Setting("mutual", 2))}
-    per_seed = {}
-    for setting, runs in results.items():
-        if setting != BASELINE:
-            pairs = zip(runs, results[BASELINE], strict=True)
-            per_seed[setting.label] = [100 * (_single(run) - _single(base)) for run, base in pairs]
+    baseline, *others = recorded["settings"]
+    per_seed = {
+        Setting(each["method"], each["temperature"]).label: [
+            100 * (a - b) for a, b in zip(each["top1"], baseline["top1"], strict=True)
+        ]
+        for each in others
+    }
     return {
         "accuracy": plots.curves(groups, "top1"),
         "entropy": plots.curves(groups, "entropy"),
@@ -62,18 +75,19 @@ def figures(results: dict[Setting, list[Run]]) -> dict[str, Plot]:
     }
 
 
-def write(out: Path, results: dict[Setting, list[Run]], rows: Sequence[Row]) -> Path:
-    """Write report.html into the demo's folder and return its path."""
+def write(out: Path, results: dict[Setting, list[Run]]) -> Path:
+    """Write results.json and report.html into the demo's folder and return the report's path."""
     environment = Environment(loader=PackageLoader("dml_teach"), autoescape=True, undefined=StrictUndefined)
-    run = results[BASELINE][0]
+    recorded = record(results)
+    rows = table(recorded)
     page = environment.get_template("report.html").render(
         headers=HEADERS,
         rows=[(cells(row), row.setting.method) for row in rows],
         finding=finding(rows),
-        figures=figures(results),
-        config=run.config,
-        seeds=[r.config["seed"] for r in results[BASELINE]],
+        figures=figures(results, recorded),
+        record=recorded,
     )
+    write_json(out / "results.json", recorded)
     path = out / "report.html"
     write_atomic(path, page.encode())
     return path
@@ -92,24 +106,20 @@ def finding(rows: Sequence[Row]) -> list[str]:
         f"the best single network here ({best.setting.label}) reaches {100 * best.single[0]:.1f} %."
     )
     better = [row.setting.label for row in rows[1:] if row.single_nll[0] < base.single_nll[0]]
-    sentences.append(
-        f"NLL, which punishes false certainty, is lower than that of independent networks for: {'; '.join(better) or 'none'}."
-    )
+    calmer = "; ".join(better) or "none"
+    sentences.append(f"NLL, which punishes false certainty, is lower than that of independent networks for: {calmer}.")
     return sentences
 
 
 def _verdict(paired: Paired) -> str:
     if paired.seeds == 1:
-        return f"differs by {100 * paired.difference:+.2f} points in the one seed that was run, which says nothing about spread"
-    numbers = f"{100 * paired.difference:+.2f} ± {100 * paired.half_width:.2f} points, {paired.won} of {paired.seeds} seeds"
+        return f"differs by {100 * paired.difference:+.2f} points in the one seed that was run: no word on spread"
+    numbers = (
+        f"{100 * paired.difference:+.2f} ± {100 * paired.half_width:.2f} points, {paired.won} of {paired.seeds} seeds"
+    )
     if abs(paired.difference) <= paired.half_width:
         return f"shows no clear difference from independent networks ({numbers})"
     return f"{'gains' if paired.difference > 0 else 'loses'} against independent networks ({numbers})"
-
-
-def _single(run: Run) -> float:
-    assert run.test is not None
-    return sum(run.test["top1"][k] for k in run.learning) / len(run.learning)
 
 
 def _percent(value: tuple[float, float]) -> str:
@@ -120,6 +130,5 @@ def _percent(value: tuple[float, float]) -> str:
 def _difference(paired: Paired | None) -> str:
     if paired is None:
         return ""
-    if paired.seeds == 1:
-        return f"{100 * paired.difference:+.2f}"
-    return f"{100 * paired.difference:+.2f} ± {100 * paired.half_width:.2f}"
+    interval = "" if paired.seeds == 1 else f" ± {100 * paired.half_width:.2f}"
+    return f"{100 * paired.difference:+.2f}".replace("-", "\u2212") + interval

@@ -2,9 +2,9 @@
 
     config.json            settings: recipe, peers, topology, seed, data, provenance
     metrics.jsonl          a line per epoch, and one for the test set at the end (see below)
-    probe.safetensors      the probe images' labels (N,) and, where they may be stored, pixels (N, C, H, W) uint8; content hashes
-    posteriors.safetensors posteriors (E, K, N, C) float32: of every peer on every probe image after every epoch
-    weights/peer-0.safetensors ...   the parameters and buffers of each peer at the end
+    probe.safetensors      the probe images' labels (N,) and, where they may be stored, pixels (N, C, H, W) uint8;
+    content hashes posteriors.safetensors posteriors (E, K, N, C) float32: of every peer on every probe image after
+    every epoch weights/peer-0.safetensors ...   the parameters and buffers of each peer at the end
 
 Every line of metrics.jsonl is an object. With K peers (a frozen teacher counts; what it lacks is null):
 
@@ -84,7 +84,9 @@ class Run:
     def curve(self, name: str) -> Tensor:
         """A metric over the epochs: (E,), (E, K) or (E, K, K) float64; NaN where a peer lacks it."""
         if self.epochs and name not in self.epochs[0]:
-            raise RunError(f"{self.folder / 'metrics.jsonl'} has no metric '{name}'; it has {', '.join(self.epochs[0])}")
+            raise RunError(
+                f"{self.folder / 'metrics.jsonl'} has no metric '{name}'; it has {', '.join(self.epochs[0])}"
+            )
         return torch.tensor(_nan_for_null([record[name] for record in self.epochs]), dtype=torch.float64)
 
     @cached_property
@@ -146,12 +148,15 @@ def load(folder: Path | str) -> Run:
     try:
         config = json.loads((folder / "config.json").read_text())
         text = (folder / "metrics.jsonl").read_text()
-        # A run that was killed while it wrote can leave a torn last line: the lines before it, which end in a newline, stand.
+        # A run that was killed while it wrote can leave a torn last line: the lines before it, which end in a newline,
+        # stand.
         records = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
     except (OSError, ValueError) as error:
         raise RunError(f"{folder}: config.json or metrics.jsonl can not be read ({error})") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise RunError(f"{folder / 'config.json'} is not of format {FORMAT}; it was written by another version or another program")
+        raise RunError(
+            f"{folder / 'config.json'} is not of format {FORMAT}; it was written by another version or another program"
+        )
     epochs = [record for record in records if record.get("split") == "probe"]
     tests = [record for record in records if record.get("split") == "test"]
     return Run(folder, config, epochs, tests[-1] if tests else None)

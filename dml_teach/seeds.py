@@ -1,7 +1,8 @@
 """One seed, many independent streams of random numbers.
 
-Two runs with the same seed start from the same weights and see the same batches in the same order, whatever else differs between them:
-that is what makes a comparison *paired*. So each purpose draws from a stream of its own, and none can shift another.
+Two runs with the same seed start from the same weights and see the same batches in the same order, whatever else
+differs between them: that is what makes a comparison *paired*. So each purpose draws from a stream of its own, and none
+can shift another.
 """
 
 import zlib
@@ -11,7 +12,8 @@ import torch
 
 
 def generator(seed: int, purpose: str, index: int = 0) -> torch.Generator:
-    """A generator on the CPU for one purpose ("weights", "order", "augmentation", ...) and, where there are several, one index."""
+    """A generator on the CPU for one purpose ("weights", "order", "augmentation", ...) and, where there are several,
+    one index."""
     entropy = [seed, zlib.crc32(purpose.encode()), index]
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state))

@@ -1,7 +1,8 @@
 """Who learns from whom: the topology of a cohort, a matrix W of shape (K, K).
 
-Row k says from which mixture of its peers peer k learns: W[k, l] is the weight of peer l's posterior. A row sums to 1, or to 0 for a peer
-that learns from labels alone. Independent networks, distillation and mutual learning are three such matrices and one trainer.
+Row k says from which mixture of its peers peer k learns: W[k, l] is the weight of peer l's posterior. A row sums to 1,
+or to 0 for a peer that learns from labels alone. Independent networks, distillation and mutual learning are three such
+matrices and one trainer.
 
 Matrices are float64, so that 1 / (K - 1) is as exact as the posteriors that it weighs.
 """
@@ -21,7 +22,7 @@ def independent(peers: int) -> Tensor:
 
 
 def mutual(peers: int) -> Tensor:
-    """Everybody learns from everybody else alike, the paper's setting: (1 - I) / (K - 1); a single peer learns alone."""
+    """Everybody learns from all others alike, as in the paper: (1 - I) / (K - 1); a single peer learns alone."""
     others = 1 - torch.eye(_count(peers), dtype=torch.float64)
     return others / max(peers - 1, 1)
 
@@ -68,7 +69,8 @@ def validate(matrix: Tensor | Sequence[Sequence[float]], peers: int | None = Non
         peers: K, if the matrix must fit a given cohort.
 
     Raises:
-        ConfigError: it is not square, does not fit, has a negative or non-finite entry, or a row that sums to neither 0 nor 1.
+        ConfigError: it is not square, does not fit, has a negative or non-finite entry, or a row that sums to neither 0
+        nor 1.
     """
     try:
         matrix = torch.as_tensor(matrix, dtype=torch.float64)
@@ -82,7 +84,9 @@ def validate(matrix: Tensor | Sequence[Sequence[float]], peers: int | None = Non
         raise ConfigError("topology has a negative or non-finite entry; weights lie between 0 and 1")
     for k, total in enumerate(matrix.sum(dim=1).tolist()):
         if min(abs(total), abs(total - 1)) > 1e-6:
-            raise ConfigError(f"topology row {k} sums to {total:.6g}; a row must sum to 1, or to 0 to learn from labels alone")
+            raise ConfigError(
+                f"topology row {k} sums to {total:.6g}; a row must sum to 1, or to 0 to learn from labels alone"
+            )
     return matrix
 
 

@@ -1,7 +1,8 @@
 """Training a cohort from a recipe, and writing down what happened.
 
-`fit` builds the peers, feeds every one of them the same batches, compares them on the probe set after each epoch, reads the test set once,
-at the end, and leaves a run folder (see `runs`). What the peers do to each other in a step is `cohort.Cohort.step`.
+`fit` builds the peers, feeds every one of them the same batches, compares them on the probe set after each epoch, reads
+the test set once, at the end, and leaves a run folder (see `runs`). What the peers do to each other in a step is
+`cohort.Cohort.step`.
 """
 
 import time
@@ -48,10 +49,12 @@ def fit(
         train: the training images; recipe.probe_images of them are held out.
         test: the test images, read once, after the last epoch.
         recipe: all hyper-parameters.
-        seed: fixes weights, order and augmentation. The j-th *learning* peer starts from the same weights in every run with this seed.
+        seed: fixes weights, order and augmentation. The j-th *learning* peer starts from the same weights in every run
+            with this seed.
         out: the run's folder, new or empty.
         subset: train on this many images, drawn by content; None for all that are not held out.
-        frozen: which peers are static teachers; they must be given as networks, since an untrained teacher knows nothing.
+        frozen: which peers are static teachers; they must be given as networks, since an untrained teacher knows
+            nothing.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         parallel: on a CPU, run the peers side by side, each in a thread of its own; the result is the same bit for bit.
         progress: show a bar, a tick per step.
@@ -99,7 +102,9 @@ def fit(
             bar.set_postfix(probe_top1=f"{record['top1'][cohort.learning].mean():.3f}")
         for k, peer in enumerate(cohort.peers):
             runs.write_weights(folder, k, peer.network)
-        runs.append(folder, {"split": "test", **compare(predict_all(cohort, test, place), test.labels, cohort.learning)})
+        runs.append(
+            folder, {"split": "test", **compare(predict_all(cohort, test, place), test.labels, cohort.learning)}
+        )
     return runs.load(folder)
 
 
@@ -121,7 +126,7 @@ def build_cohort(
         if isinstance(network, str):
             weights = seeds.generator(seed, "weights", learners)
             network = models.build(network, data.classes, channels=data.channels, generator=weights)
-        network = network.to(device, memory_format=torch.channels_last)
+        network = network.to(device).to(memory_format=torch.channels_last)
         if k in frozen:
             members.append(Peer(network, frozen=True))
             continue
@@ -132,9 +137,7 @@ def build_cohort(
             weight_decay=recipe.weight_decay,
             nesterov=True,
         )
-        members.append(
-            Peer(network, optimizer, label_weight=recipe.label_weight, mimicry_weight=recipe.mimicry_weight)
-        )
+        members.append(Peer(network, optimizer, label_weight=recipe.label_weight, mimicry_weight=recipe.mimicry_weight))
         learners += 1
     return Cohort(members, matrix, order=recipe.order, temperature=recipe.temperature)
 
@@ -169,7 +172,10 @@ def predict_all(cohort: Cohort, data: ImageSet, device: torch.device) -> Tensor:
 
 
 def compare(logits: Tensor, labels: Tensor, learning: Sequence[int]) -> dict[str, Any]:
-    """The metrics of a line of metrics.jsonl from logits (K, N, C) and labels (N,); means and ensemble are over the learning peers."""
+    """The metrics of a line of metrics.jsonl from logits (K, N, C) and labels (N,).
+
+    Means over pairs and the ensemble are over the `learning` peers.
+    """
     among = logits[list(learning)]
     averaged = metrics.ensemble(among)
     return {
@@ -194,7 +200,9 @@ def trained_network(run: Run, k: int) -> nn.Module:
     if not 0 <= k < len(run.peers):
         raise RunError(f"{run.folder} has peers 0 to {len(run.peers) - 1}, not {k}")
     if run.peers[k] not in models.NAMES:
-        raise RunError(f"{run.folder}: peer {k} is a network of its own kind ({run.peers[k]}); build it and load run.weights({k})")
+        raise RunError(
+            f"{run.folder}: peer {k} is a network of its own kind ({run.peers[k]}); build it and load run.weights({k})"
+        )
     data = run.config["data"]
     built = models.build(run.peers[k], len(data["class_names"]), channels=data["channels"])
     built.load_state_dict(run.weights(k))

@@ -19,7 +19,13 @@ def striped(count: int, seed: int, classes: int = 3, channels: int = 1) -> Image
     images[:, :, 4:8] += (labels * 60)[:, None, None, None]
     names = tuple("abcdefgh"[:classes])
     return ImageSet(
-        images.to(torch.uint8), labels, names, "striped", mean=(0.3,) * channels, std=(0.25,) * channels, may_store_images=True
+        images.to(torch.uint8),
+        labels,
+        names,
+        "striped",
+        mean=(0.3,) * channels,
+        std=(0.25,) * channels,
+        may_store_images=True,
     )
 
 

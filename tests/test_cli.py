@@ -31,7 +31,15 @@ def test_several_seeds_give_a_folder_each(tmp_path):
 def test_a_finished_run_can_be_a_frozen_teacher(tmp_path):
     base = ["train", "bundled", *SMOKE, "--epochs", "1", "--peers", "small"]
     assert main([*base, "--out", str(tmp_path / "teacher")]) == 0
-    student = [*base, "--topology", "one-way", "--teacher", str(tmp_path / "teacher"), "--out", str(tmp_path / "student")]
+    student = [
+        *base,
+        "--topology",
+        "one-way",
+        "--teacher",
+        str(tmp_path / "teacher"),
+        "--out",
+        str(tmp_path / "student"),
+    ]
     assert main(student) == 0
     assert [peer["frozen"] for peer in runs.load(tmp_path / "student").config["peers"]] == [True, False]
 
@@ -90,7 +98,15 @@ def test_an_output_path_that_can_not_be_made_is_one_line(tmp_path, capsys):
 def test_doctor_tells_device_data_and_next_step(tmp_path, capsys):
     assert main(["doctor", "--data", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    for words in ("PyTorch", "device", "resnet32", "2000 training and 4000 test images", "not found", "Next", "dml-teach demo"):
+    for words in (
+        "PyTorch",
+        "device",
+        "resnet32",
+        "2000 training and 4000 test images",
+        "not found",
+        "Next",
+        "dml-teach demo",
+    ):
         assert words in printed
 
 
@@ -106,7 +122,9 @@ def test_help_and_version(capsys):
 
 
 def test_python_dash_m_is_the_same_command(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "dml_teach", "train", "nothing"], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "dml_teach", "train", "nothing"], capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
 

@@ -35,7 +35,9 @@ def slow_mimicry(own, peer, temperature=1.0):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 4.0])
 def test_mimicry_is_the_batch_mean_of_kl_from_the_peer_times_temperature_squared(temperature):
     own, peer = random_logits(B, C), random_logits(B, C, seed=1)
-    assert losses.mimicry(own, peer, temperature).item() == pytest.approx(slow_mimicry(own, peer, temperature), rel=1e-12)
+    assert losses.mimicry(own, peer, temperature).item() == pytest.approx(
+        slow_mimicry(own, peer, temperature), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
@@ -88,7 +90,10 @@ def test_half_precision_is_computed_in_fp32(dtype):
     for value, reference in [
         (losses.mimicry(own, peer), losses.mimicry(own.float(), peer.float())),
         (losses.cross_entropy(own, labels), losses.cross_entropy(own.float(), labels)),
-        (losses.distillation(own, peer, labels, 2.0, 0.5), losses.distillation(own.float(), peer.float(), labels, 2.0, 0.5)),
+        (
+            losses.distillation(own, peer, labels, 2.0, 0.5),
+            losses.distillation(own.float(), peer.float(), labels, 2.0, 0.5),
+        ),
     ]:
         assert value.dtype == torch.float32
         assert value.item() == reference.item()

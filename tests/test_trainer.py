@@ -166,7 +166,15 @@ def test_pixels_that_may_not_be_stored_are_not(tmp_path, train_set, test_set):
 
     closed = replace(train_set, may_store_images=False)
     run = fit(
-        ["small"], [[0]], closed, test_set, RECIPE.with_(epochs=1), seed=0, out=tmp_path / "r", device="cpu", progress=False
+        ["small"],
+        [[0]],
+        closed,
+        test_set,
+        RECIPE.with_(epochs=1),
+        seed=0,
+        out=tmp_path / "r",
+        device="cpu",
+        progress=False,
     )
     assert run.probe.images is None and len(run.probe.hashes) == 30
 
@@ -222,8 +230,8 @@ def test_wrong_arguments_are_refused_before_anything_is_written(train, tmp_path,
 def test_a_gpu_trains_on_the_same_batches_to_nearly_the_same_losses(train, train_set, test_set, tmp_path):
     on_cpu = train("cpu", epochs=1)
     on_gpu = fit(
-        ["small", "small"], topology.mutual(2), train_set, test_set, RECIPE.with_(epochs=1), seed=0, out=tmp_path / "gpu",
-        device="cuda", progress=False,
+        ["small", "small"], topology.mutual(2), train_set, test_set, RECIPE.with_(epochs=1), seed=0,
+        out=tmp_path / "gpu", device="cuda", progress=False,
     )  # fmt: skip
     torch.testing.assert_close(on_gpu.curve("total"), on_cpu.curve("total"), rtol=1e-2, atol=1e-2)
 

@@ -1,7 +1,7 @@
 """Mini-batches from images that stay on the device, cropped and flipped a whole batch at a time.
 
 The usual augmentation of small images, and the paper's for CIFAR: pad by 4 pixels of reflection, crop at random, flip
-at random. Image by image, that takes as long as training a small network. Two observations make it a single gather:
+at random. Image by image, that takes about as long as training a small network; two observations make it one gather:
 
 - In memory a crop is a stack of rows, and a row is one run of bytes: only the first byte of each row is to be found.
 - Reflection already holds the mirror image. The row `a b c d`, reflected on and on, is `... c b a b c d c b a b ...`,

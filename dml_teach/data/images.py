@@ -20,7 +20,7 @@ from dml_teach.errors import ConfigError, DataError
 
 def content_hashes(images: Tensor) -> list[str]:
     """SHA-256 of each image's bytes in (C, H, W) order, as 64 hexadecimal digits; images (N, C, H, W) uint8."""
-    return [hashlib.sha256(image.tobytes()).hexdigest() for image in images.cpu().contiguous().numpy()]
+    return [hashlib.sha256(image.tobytes()).hexdigest() for image in images.cpu().numpy()]
 
 
 def by_hash(data: "ImageSet") -> Tensor:

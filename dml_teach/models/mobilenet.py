@@ -2,13 +2,25 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dml_teach.models.network import Network, checked_strides, conv_bn_relu, depthwise_in_fp32_on_cpu
+from dml_teach.models.network import Network, checked_strides, conv_bn_relu
 
 STAGES = ("the stem", "the 128-wide stage", "the 256-wide stage", "the 512-wide stage", "the 1024-wide stage")
 WIDTHS = ((128, 128), (256, 256), (512, 512, 512, 512, 512, 512), (1024, 1024))  # of the blocks in the last four stages
+
+
+def depthwise_in_fp32_on_cpu(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
+    """Apply a depthwise convolution, under CPU autocast in fp32: (B, C, H, W) -> (B, C, H / stride, W / stride).
+
+    bf16 depthwise kernels are slow on CPUs: left to autocast, MobileNet can train more slowly than in plain fp32.
+    """
+    if maps.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return convolution(maps)
+    with torch.autocast("cpu", enabled=False):
+        return convolution(maps.float())
 
 
 class DepthwiseSeparable(nn.Module):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from dml_teach.errors import ConfigError
@@ -48,14 +47,3 @@ class Network(nn.Module):
         """Return logits (B, classes) for normalised images (B, channels, H, W)."""
         logits: Tensor = self.head(self.features(images))
         return logits
-
-
-def depthwise_in_fp32_on_cpu(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
-    """Apply a depthwise convolution, under CPU autocast in fp32: (B, C, H, W) -> (B, C, H / stride, W / stride).
-
-    bf16 depthwise kernels are slow on CPUs: left to autocast, MobileNet can train more slowly than in plain fp32.
-    """
-    if maps.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
-        return convolution(maps)
-    with torch.autocast("cpu", enabled=False):
-        return convolution(maps.float())

@@ -323,12 +323,11 @@ def test_a_loop_left_early_goes_on_at_the_next_batch():
 
 def test_a_loop_from_before_a_loaded_state_serves_no_more():
     served = batches(image_set(14))
-    state = served.state()
     loop = iter(served)
     next(loop)
-    served.load_state(state)
+    served.load_state(served.state())
     assert list(loop) == []
-    assert len(list(served)) == 4
+    assert len(list(served)) == 3
 
 
 def test_a_loop_from_before_the_end_of_the_epoch_serves_no_more():

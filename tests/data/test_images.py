@@ -130,6 +130,14 @@ def test_within_a_class_the_order_is_that_of_the_hashes(labels):
         assert own == sorted(own)
 
 
+def test_images_of_one_rank_are_ordered_by_hash_not_by_class():
+    data = image_set([0, 1, 2] * 5)
+    hashes, order = content_hashes(data.images), by_hash(data).tolist()
+    for rank in range(5):
+        members = [hashes[i] for i in order[3 * rank : 3 * rank + 3]]
+        assert members == sorted(members)
+
+
 # --- subset and split ---
 
 

@@ -56,7 +56,8 @@ def test_network_without_options_says_so():
 
 
 def test_messages_are_one_line():
-    for name, options in ("smal", {}), ("small", {"classes": 0}), ("small", {"depth": 1}), ("mobilenet", {"strides": ""}):
+    wrong = [("smal", {}), ("small", {"classes": 0}), ("small", {"depth": 1}), ("mobilenet", {"strides": (3,)})]
+    for name, options in wrong:
         with pytest.raises(ConfigError) as caught:
             models.build(name, **options)
         assert "\n" not in str(caught.value)
