@@ -27,7 +27,7 @@ test: $(VENV)/.dev ## run all that CI runs: style, types, spelling, notebooks, t
 	$(BIN)/python -m pytest
 
 book: $(VENV)/.dev ## build the book as a site in book/site/_build/html
-	$(BIN)/sphinx-build -W --keep-going -b html book/site book/site/_build/html
+	$(BIN)/sphinx-build -q -W --keep-going -b html -c book/site book book/site/_build/html
 
 bench: $(VENV)/.course ## run the benchmarks behind the speed claims
 	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script"; done

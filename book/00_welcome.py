@@ -85,7 +85,9 @@ print("test images:    ", tuple(test.images.shape))
 print("classes:        ", ", ".join(train.class_names))
 
 # %% mystnb={"image": {"alt": "Twenty small grey pictures of clothes and shoes, each with the name of its class above."}}
-plots.images(train.images[:20], [train.class_names[y] for y in train.labels[:20]])
+plots.images(
+    train.images[:20], [train.class_names[y] for y in train.labels[:20]]
+)
 
 # %% [markdown]
 # ## How a chapter works
@@ -125,7 +127,9 @@ for each in scale.SCALES.values():
 paper = {"alone": 68.99, "together": (71.19 + 70.75) / 2}
 others = {"alone": 69.56, "together": 70.95}
 for tier, numbers in {"paper": paper, "others": others}.items():
-    print(f"{tier:<7} gain {numbers['together'] - numbers['alone']:+.2f} points")
+    print(
+        f"{tier:<7} gain {numbers['together'] - numbers['alone']:+.2f} points"
+    )
 
 # %% [markdown]
 # ## Summary

@@ -33,11 +33,11 @@
 # it has never seen. It masters the first and stalls on the second. The gap between them is what a good companion could help with.
 
 # %% mystnb={"image": {"alt": "Accuracy over the epochs: the line for training images climbs to 100 percent, the line for probe images levels off near 80 percent."}}
+import math
 import tempfile
 from pathlib import Path
 
 import torch
-from matplotlib import pyplot as plt
 
 from dml_teach import losses, metrics, models, plots, scale, seeds, topology
 from dml_teach.data.batches import Batches, evaluation_batches
@@ -45,32 +45,34 @@ from dml_teach.data.images import split
 from dml_teach.recipes import learning_rate
 from dml_teach.trainer import fit
 
-torch.set_num_threads(1)  # small batches: a second thread would cost more than it brings
+# Small batches: a second thread would cost more than it brings.
+torch.set_num_threads(1)
 
 here = scale.current()
 train, test = here.images()
 folder = Path(tempfile.mkdtemp())
 
-preview = fit(
-    [here.network], topology.independent(1), train, test, here.recipe,
-    seed=0, out=folder / "preview", subset=here.subset, progress=False,
-)  # fmt: skip
 
-figure, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
-epochs = range(1, here.recipe.epochs + 1)
-ax.plot(epochs, 100 * preview.curve("train_top1")[:, 0], color=plots.COLOURS[0], linewidth=2, label="images it studies")
-ax.plot(
-    epochs,
-    100 * preview.curve("top1")[:, 0],
-    color=plots.COLOURS[1],
-    linestyle="--",
-    linewidth=2,
-    label="images it has never seen",
+def train_alone(seed):
+    """One network on its own, trained by the library; returns its run."""
+    return fit(
+        [here.network],
+        topology.independent(1),
+        train,
+        test,
+        here.recipe,
+        seed=seed,
+        out=folder / f"seed-{seed}",
+        subset=here.subset,
+        progress=False,
+    )
+
+
+preview = train_alone(seed=0)
+plots.metrics_of(
+    preview,
+    {"train_top1": "images it studies", "top1": "images it has never seen"},
 )
-ax.set(xlabel="Epoch", ylabel="Accuracy (%)")
-ax.spines[["top", "right"]].set_visible(False)
-ax.legend(frameon=False)
-plt.show()
 
 # %% [markdown]
 # That was one call of the library's `fit`. Now we take it apart and write it ourselves, and at the end we ask whether ours and the library's are the same.
@@ -85,9 +87,15 @@ plt.show()
 
 # %%
 training, probe = split(train, here.recipe.probe_images, here.subset)
-for name, pile in {"training": training, "probe": probe, "test": test}.items():
+for name, pile in {
+    "training": training,
+    "probe": probe,
+    "test": test,
+}.items():
     counts = pile.labels.bincount()
-    print(f"{name:<9} {tuple(pile.images.shape)}  images per class: {counts.min()} to {counts.max()}")
+    print(
+        f"{name:<9} {tuple(pile.images.shape)}  images per class: {counts.min()} to {counts.max()}"
+    )
 
 # %% [markdown]
 # The pixels are bytes. A network prefers numbers around 0, so a batch is *normalised*: scaled to $[0, 1]$, less the mean, divided by the standard
@@ -97,10 +105,14 @@ for name, pile in {"training": training, "probe": probe, "test": test}.items():
 # %%
 seed = 0
 batches = Batches(
-    training, here.recipe.batch_size, augment=here.recipe.augment,
-    order=seeds.generator(seed, "order"), augmentation=seeds.generator(seed, "augmentation"),
-)  # fmt: skip
-images, labels = next(iter(evaluation_batches(training, here.recipe.batch_size)))
+    training,
+    here.recipe.batch_size,
+    augment=here.recipe.augment,
+    order=seeds.generator(seed, "order"),
+    augmentation=seeds.generator(seed, "augmentation"),
+)
+size = here.recipe.batch_size
+images, labels = next(iter(evaluation_batches(training, size)))
 print("images:", tuple(images.shape), images.dtype)
 print("labels:", tuple(labels.shape), labels.dtype)
 print("batches in an epoch:", len(batches))
@@ -116,7 +128,18 @@ print("batches in an epoch:", len(batches))
 # In code: [`losses.log_posterior`](../dml_teach/losses.py), its logarithm, which is kinder to small numbers.
 
 # %%
-network = models.build(here.network, train.classes, channels=train.channels, generator=seeds.generator(seed, "weights"))
+
+
+def build(seed):
+    """A network with first weights that the seed fixes."""
+    weights = seeds.generator(seed, "weights")
+    channels = train.channels
+    return models.build(
+        here.network, train.classes, channels=channels, generator=weights
+    )
+
+
+network = build(seed)
 print("parameters:", sum(p.numel() for p in network.parameters()))
 
 network.eval()
@@ -124,7 +147,8 @@ with torch.no_grad():
     logits = network(images)
 posterior = losses.log_posterior(logits).exp()
 print("logits:    ", tuple(logits.shape))
-print("sums to 1: ", torch.allclose(posterior.sum(dim=1), torch.ones(len(images))))
+sums = posterior.sum(dim=1)
+print("sums to 1: ", torch.allclose(sums, torch.ones(len(images))))
 
 # %% [markdown]
 # *Predict:* this network has learnt nothing yet. How much probability will it give the right class, on average over ten classes? And what will the
@@ -132,10 +156,14 @@ print("sums to 1: ", torch.allclose(posterior.sum(dim=1), torch.ones(len(images)
 
 # %%
 right = posterior[torch.arange(len(labels)), labels]
-print("mean probability of the right class, to one decimal:", f"{right.mean():.1f}")
+print(f"mean probability of the right class: {right.mean():.1f}")
 by_hand = -right.log().mean()
-print("cross-entropy by hand equals the library's:", torch.allclose(by_hand, losses.cross_entropy(logits, labels)))
-print("it is near ln C:", bool((by_hand - torch.tensor(float(train.classes)).log()).abs() < 0.3))
+library = losses.cross_entropy(logits, labels)
+print("by hand equals the library's:", torch.allclose(by_hand, library))
+print(
+    "within 0.3 of ln C:",
+    abs(by_hand.item() - math.log(train.classes)) < 0.3,
+)
 
 # %% [markdown]
 # A network that knows nothing gives every class $1/C$, and pays $\ln C$, which is 2.30 for ten classes. Keep that number: it is the price of ignorance, and
@@ -159,7 +187,9 @@ print("it is near ln C:", bool((by_hand - torch.tensor(float(train.classes)).log
 z = logits.clone().requires_grad_()
 losses.cross_entropy(z, labels).backward()
 one_hot = torch.nn.functional.one_hot(labels, train.classes)
-print("gradient is (p - one-hot) / B:", torch.allclose(z.grad, (posterior - one_hot) / len(labels), atol=1e-7))
+formula = (posterior - one_hot) / len(labels)
+close = torch.allclose(z.grad, formula, atol=1e-7)
+print("gradient is (p - one-hot) / B:", close)
 
 # %% [markdown]
 # Look at what that asks for. The pull only ends when the right class has probability 1 and *all others have 0*: the shirt should have nothing of a
@@ -172,8 +202,7 @@ print("gradient is (p - one-hot) / B:", torch.allclose(z.grad, (posterior - one_
 
 # %%
 recipe = here.recipe
-network = models.build(here.network, train.classes, channels=train.channels, generator=seeds.generator(seed, "weights"))
-network = network.to(memory_format=torch.channels_last)
+network = build(seed).to(memory_format=torch.channels_last)
 optimizer = torch.optim.SGD(
     network.parameters(),
     lr=recipe.learning_rate,
@@ -185,7 +214,8 @@ optimizer = torch.optim.SGD(
 network.train()
 for epoch in range(recipe.epochs):
     for step, (images, labels) in enumerate(batches):
-        optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch + step / len(batches))
+        now = epoch + step / len(batches)  # in epochs
+        optimizer.param_groups[0]["lr"] = learning_rate(recipe, now)
         loss = losses.cross_entropy(network(images), labels)
         optimizer.zero_grad()
         loss.backward()
@@ -198,7 +228,10 @@ print("trained for", recipe.epochs, "epochs")
 
 # %%
 stored = preview.weights(0)
-closest = all(torch.allclose(value, stored[name], atol=1e-4) for name, value in network.state_dict().items())
+closest = all(
+    torch.allclose(value, stored[name], atol=1e-4)
+    for name, value in network.state_dict().items()
+)
 print("every weight and every running statistic is the library's:", closest)
 
 # %% [markdown]
@@ -216,14 +249,20 @@ network.eval()
 @torch.no_grad()
 def predict(net, data):
     """Logits (N, C) of a data set."""
-    return torch.cat([net(batch) for batch, _ in evaluation_batches(data, 500)])
+    return torch.cat(
+        [net(batch) for batch, _ in evaluation_batches(data, 500)]
+    )
 
 
 on_training, on_test = predict(network, training), predict(network, test)
 studied = metrics.top1(on_training, training.labels).item()
 unseen = metrics.top1(on_test, test.labels).item()
-print(f"training images right: {100 * studied:.0f} %, to the nearest ten: {round(10 * studied) * 10} %")
-print(f"test images right, to the nearest ten: {round(10 * unseen) * 10} %")
+print(
+    f"right on training images, to the nearest ten: {10 * round(10 * studied)} %"
+)
+print(
+    f"right on test images, to the nearest ten:     {10 * round(10 * unseen)} %"
+)
 
 # %% [markdown]
 # It has the textbook by heart and gets one question in five of the exam wrong. The wrong answers are not the worst, though. Ask it *how sure* it is:
@@ -231,23 +270,22 @@ print(f"test images right, to the nearest ten: {round(10 * unseen) * 10} %")
 # %%
 confidence = losses.log_posterior(on_test).exp().max(dim=1).values
 wrong = on_test.argmax(dim=1) != test.labels
-print("mean confidence when wrong is above 60 %:", bool(confidence[wrong].mean() > 0.6))
-print("more confident than it is accurate:      ", bool(confidence.mean() > unseen))
-print("posterior entropy on what it studied is below 0.1 nats:", bool(metrics.entropy(on_training) < 0.1))
-print("and NLL on the test set is more than ten times that on the training set:",
-      bool(metrics.nll(on_test, test.labels) > 10 * metrics.nll(on_training, training.labels)))  # fmt: skip
+sure = confidence[wrong].mean() > 0.6
+above = confidence.mean() > unseen
+print("mean confidence when wrong is above 60 %:", bool(sure))
+print("more confident than it is accurate:      ", bool(above))
+
+doubt = metrics.entropy(on_training)
+nll_training = metrics.nll(on_training, training.labels)
+nll_test = metrics.nll(on_test, test.labels)
+print("entropy on what it studied, below 0.1 nats:", bool(doubt < 0.1))
+print(
+    "NLL on test over ten times that on training:",
+    bool(nll_test > 10 * nll_training),
+)
 
 # %% mystnb={"image": {"alt": "Two histograms of the network's confidence on test images. Right answers pile up near 100 percent. Wrong answers spread from 30 to 100 percent, with their highest bar near 100 percent as well."}}
-figure, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-bins = torch.linspace(0.2, 1, 17)
-ax.hist(100 * confidence[~wrong], 100 * bins, color=plots.COLOURS[0], alpha=0.55, label="right answers")
-ax.hist(
-    100 * confidence[wrong], 100 * bins, color=plots.COLOURS[1], histtype="step", linewidth=2.5, label="wrong answers"
-)
-ax.set(xlabel="Confidence: highest probability (%)", ylabel="Test images")
-ax.spines[["top", "right"]].set_visible(False)
-ax.legend(frameon=False)
-plt.show()
+plots.confidences(on_test, test.labels)
 
 # %% [markdown]
 # **Entropy**, $H(p) = -\sum_m p^m \ln p^m$, is the measure of doubt: 0 when all is certain, $\ln C$ when nothing is known
@@ -260,14 +298,16 @@ plt.show()
 # Nothing about the training says *which* of the many ways to fit the images a network should take. Another seed takes another way.
 
 # %%
-other = fit(
-    [here.network], topology.independent(1), train, test, recipe,
-    seed=1, out=folder / "other", subset=here.subset, progress=False,
-)  # fmt: skip
+other = train_alone(seed=1)
 mine, theirs = preview.posteriors[-1, 0], other.posteriors[-1, 0]
 same = (mine.argmax(dim=1) == theirs.argmax(dim=1)).double().mean().item()
-print("equally good on the test set, within 3 points:", abs(preview.test["top1"][0] - other.test["top1"][0]) < 0.03)
-print("yet they disagree on at least one probe image in twenty:", same < 0.95)
+print(
+    "equally good on the test set, within 3 points:",
+    abs(preview.test["top1"][0] - other.test["top1"][0]) < 0.03,
+)
+print(
+    "yet they disagree on at least one probe image in twenty:", same < 0.95
+)
 
 # %% [markdown]
 # Two networks, equally good, that differ in *where* they are good. So each of them knows something that the other does not. The obvious use is to ask both
@@ -275,9 +315,13 @@ print("yet they disagree on at least one probe image in twenty:", same < 0.95)
 
 # %%
 average = (mine + theirs) / 2
-nll = {name: -p[torch.arange(len(probe)), probe.labels].log().mean().item() for name, p in
-       {"mine": mine, "theirs": theirs, "average": average}.items()}  # fmt: skip
-print("the average's NLL is below the mean of the two:", nll["average"] < (nll["mine"] + nll["theirs"]) / 2)
+nll = {}
+for name, p in {"mine": mine, "theirs": theirs, "average": average}.items():
+    nll[name] = (
+        -p[torch.arange(len(probe)), probe.labels].log().mean().item()
+    )
+below = nll["average"] < (nll["mine"] + nll["theirs"]) / 2
+print("the average's NLL is below the mean of the two:", below)
 
 # %% [markdown]
 # (That one is no accident: the logarithm is concave, so averaging posteriors can never do worse than the mean of the two losses.)

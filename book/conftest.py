@@ -18,9 +18,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.nbval_current_env = True
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> StoredNotebook | None:
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> StoredNotebook | None:
     """Add the guard to each notebook that nbval is about to run."""
-    if file_path.suffix == ".ipynb" and parent.config.getoption("nbval", default=False):
+    if file_path.suffix == ".ipynb" and parent.config.getoption(
+        "nbval", default=False
+    ):
         return StoredNotebook.from_parent(parent, path=file_path)
     return None
 
@@ -30,7 +34,9 @@ class StoredNotebook(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """The guard alone: nbval collects the cells."""
-        yield EveryCellWasRun.from_parent(self, name="every code cell was run")
+        yield EveryCellWasRun.from_parent(
+            self, name="every code cell was run"
+        )
 
 
 class EveryCellWasRun(pytest.Item):
@@ -39,8 +45,14 @@ class EveryCellWasRun(pytest.Item):
     def runtest(self) -> None:
         """Read the file afresh and name the cells by nbval's numbers: code cells, from 0."""
         cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
-        counts = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
-        unrun = [number for number, count in enumerate(counts) if count is None]
+        counts = [
+            cell["execution_count"]
+            for cell in cells
+            if cell["cell_type"] == "code"
+        ]
+        unrun = [
+            number for number, count in enumerate(counts) if count is None
+        ]
         if unrun:
             pytest.fail(
                 f"{self.path.name}: cells {unrun} were never run, so nbval compares nothing in them; "

@@ -48,15 +48,12 @@ def _bundled() -> str:
 
 
 def _next(missing: list[str], cifar: bool) -> list[str]:
-    steps = ["dml-teach demo                     independent, distilled and mutual networks in a minute or two"]
+    """Pairs of a command and what it does, as indented lines."""
+    course = ("jupyter lab book/", "the course; begin with 00_welcome")
     if missing:
-        steps.append(f"{Path(sys.executable).name} -m pip install 'dml_teach[course]'   what the notebooks need")
-    else:
-        steps.append("jupyter lab book/                  the course; begin with 00_welcome")
+        course = (f"{Path(sys.executable).name} -m pip install 'dml_teach[course]'", "what the notebooks need")
+    train = ("dml-teach train cifar100 --download", "fetches CIFAR-100 (169 MB) and trains; or --data FOLDER")
     if cifar:
-        steps.append("dml-teach train cifar100 --subset 10000 --epochs 15   two ResNet-32 that teach each other")
-    else:
-        steps.append(
-            "dml-teach train cifar100 --download   fetches CIFAR-100 (169 MB); or --data FOLDER if you have it"
-        )
-    return steps
+        train = ("dml-teach train cifar100 --subset 10000", "two ResNet-32 that teach each other")
+    demo = ("dml-teach demo", "independent, distilled and mutual networks, a minute or two")
+    return [line for command, purpose in (demo, course, train) for line in (command, f"    {purpose}")]

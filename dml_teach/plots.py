@@ -82,8 +82,7 @@ class Plot:
 
 
 def curves(groups: Mapping[str, Sequence[Run]], metric: str) -> Plot:
-    """A metric over the epochs: for each group of runs the mean over its learning peers and seeds, and one standard
-    deviation of seeds.
+    """A metric over the epochs, for each group of runs: mean over learning peers and seeds, and one deviation of seeds.
 
     Args:
         groups: label -> runs of one setting, one for each seed.
@@ -112,6 +111,35 @@ def curves(groups: Mapping[str, Sequence[Run]], metric: str) -> Plot:
         )
     axes[0].legend(frameon=False)
     return Plot(figure, f"{name} over the epochs, in {unit}.", f"At the end {'; '.join(endings)}.")
+
+
+def metrics_of(run: Run, labels: Mapping[str, str], factor: float = 100.0, ylabel: str = "Accuracy (%)") -> Plot:
+    """Several metrics of one run over the epochs in one picture, mean over its learning peers: metric -> label."""
+    figure, axes = _figure(1)
+    for (metric, label), colour, dashes in zip(labels.items(), COLOURS, DASHES, strict=False):
+        values = factor * _mean_over_learning(run, metric)
+        axes[0].plot(
+            range(1, len(values) + 1), values.numpy(), color=colour, linestyle=dashes, linewidth=2, label=label
+        )
+    axes[0].set(xlabel="Epoch", ylabel=ylabel)
+    axes[0].legend(frameon=False)
+    last = [f"{label}: {factor * _mean_over_learning(run, metric)[-1]:.1f}" for metric, label in labels.items()]
+    return Plot(figure, f"{ylabel} over the epochs: {', '.join(labels.values())}.", f"At the end {'; '.join(last)}.")
+
+
+def confidences(logits: Tensor, labels: Tensor) -> Plot:
+    """How sure a network is when it is right and when it is wrong: logits (N, C), labels (N,) -> two histograms."""
+    confidence, named = logits.softmax(dim=-1).max(dim=-1)
+    right = named == labels
+    figure, axes = _figure(1, height=3.2)
+    bins = torch.linspace(0, 100, 21).tolist()
+    styles = ({"alpha": 0.55}, {"histtype": "step", "linewidth": 2.5})
+    for which, label, colour, style in zip((right, ~right), ("right", "wrong"), COLOURS, styles, strict=False):
+        axes[0].hist((100 * confidence[which]).numpy(), bins, color=colour, label=f"{label} answers", **style)
+    axes[0].set(xlabel="Confidence: highest probability (%)", ylabel="Images")
+    axes[0].legend(frameon=False)
+    means = [f"{100 * confidence[which].mean():.0f} % when {w}" for which, w in ((right, "right"), (~right, "wrong"))]
+    return Plot(figure, "Confidence of right and of wrong answers, as histograms.", f"Mean {', '.join(means)}.")
 
 
 def matrices(groups: Mapping[str, Sequence[Run]], metric: str = "agreement") -> Plot:
