@@ -31,7 +31,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for runs and report; an earlier demo there is replaced.")] = Path(
         "runs/demo"
     ),
-    seeds: Annotated[int, typer.Option(min=1, help="How many paired seeds.")] = 6,
+    seeds: Annotated[int, typer.Option(min=1, help="How many paired seeds.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training images (default: the recipe's).")

@@ -20,6 +20,9 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 html_theme = "sphinx_book_theme"
 html_title = "Deep Mutual Learning"
+html_context = {
+    "default_mode": "auto"
+}  # light or dark as the reader's system has it
 html_copy_source = False
 html_show_sourcelink = False
 # One search box is enough; the theme would show a second one in an otherwise empty bar.

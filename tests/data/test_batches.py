@@ -15,48 +15,10 @@ from torchvision.transforms import functional as slow
 from dml_teach.data import bundled
 from dml_teach.data.batches import PAD, Batches, draw_crops, evaluation_batches, normalise, reflected
 from dml_teach.data.images import ImageSet
-from dml_teach.errors import CheckpointError, ConfigError, DataError
+from dml_teach.errors import ConfigError, DataError
+from tests.data.conftest import MEAN, STD, batches, image_set, same, seeded, whole
 
-MEAN, STD = (0.51, 0.49, 0.44), (0.27, 0.26, 0.28)
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "batches.py"
-
-
-def image_set(count: int, height: int = 9, width: int = 7, channels: int = 3) -> ImageSet:
-    """Random images, each with a label of its own, so that a batch tells which images it holds."""
-    pixels = torch.randint(256, (count, channels, height, width), generator=torch.Generator().manual_seed(count))
-    names = tuple(str(label) for label in range(count))
-    return ImageSet(
-        pixels.to(torch.uint8),
-        torch.arange(count),
-        names,
-        "random",
-        MEAN[:channels],
-        STD[:channels],
-        may_store_images=True,
-    )
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def batches(
-    data: ImageSet, batch_size: int = 4, *, augment: bool = True, order: int = 0, augmentation: int = 1
-) -> Batches:
-    return Batches(data, batch_size, augment=augment, order=seeded(order), augmentation=seeded(augmentation))
-
-
-def whole(loop) -> tuple[Tensor, Tensor]:
-    """All images and all labels of a loop over batches."""
-    images, labels = zip(*loop, strict=True)
-    return torch.cat(images), torch.cat(labels)
-
-
-def same(one, other) -> bool:
-    """Whether two lists of batches agree to the bit, in number and size too."""
-    return len(one) == len(other) and all(
-        torch.equal(a, b) for pair, like in zip(one, other, strict=True) for a, b in zip(pair, like, strict=True)
-    )
 
 
 def crop_and_flip_one_by_one(data: ImageSet, order: int, augmentation: int) -> Tensor:
@@ -191,6 +153,10 @@ def test_the_length_is_the_number_of_batches(count, batch_size):
     assert len(list(served)) == len(served)
 
 
+def test_when_the_images_fill_all_batches_no_empty_one_follows():
+    assert [len(labels) for _, labels in batches(image_set(8), batch_size=4)] == [4, 4]
+
+
 def test_all_batches_are_full_but_the_last():
     assert [len(labels) for _, labels in batches(image_set(10), batch_size=4)] == [4, 4, 2]
 
@@ -253,104 +219,6 @@ def test_a_generator_elsewhere_than_on_the_cpu_is_refused(name):
     generators = {"order": seeded(0), "augmentation": seeded(1), name: Elsewhere()}
     with pytest.raises(ConfigError, match=f"^{name}: a generator on cuda:0; "):
         Batches(image_set(3), 2, augment=True, **generators)
-
-
-# --- going on ---
-
-
-@pytest.mark.parametrize("augment", [True, False])
-@pytest.mark.parametrize("position", range(5))
-def test_a_loaded_state_goes_on_at_exactly_the_next_batch(position, augment):
-    served = batches(image_set(14), augment=augment)
-    list(served)  # the second epoch is interrupted
-    loop = iter(served)
-    for _ in range(position):
-        next(loop)
-    state = served.state()
-    rest = list(loop)
-    resumed = batches(image_set(14), augment=augment, order=8, augmentation=9)
-    resumed.load_state(state)
-    assert len(rest) == 4 - position
-    assert same(list(resumed), rest)
-
-
-@pytest.mark.parametrize("position", range(5))
-def test_the_epochs_after_a_loaded_state_are_the_same_too(position):
-    served = batches(image_set(14))
-    loop = iter(served)
-    for _ in range(position):
-        next(loop)
-    resumed = batches(image_set(14), order=8, augmentation=9)
-    resumed.load_state(served.state())
-    list(loop), list(resumed)
-    assert same(list(served), list(resumed))
-
-
-def test_a_state_taken_in_the_body_of_the_loop_counts_its_batch():
-    served = batches(image_set(14))
-    assert [served.state()["position"] for _ in served] == [1, 2, 3, 4]
-
-
-def test_after_an_epoch_the_position_is_zero():
-    served = batches(image_set(14))
-    list(served)
-    assert served.state()["position"] == 0
-
-
-def test_a_state_survives_what_happens_after_it_was_taken():
-    served = batches(image_set(14))
-    state = served.state()
-    first = list(served)
-    list(served)
-    served.load_state(state)
-    assert same(list(served), first)
-
-
-def test_taking_a_state_changes_nothing():
-    watched, left_alone = batches(image_set(14)), batches(image_set(14))
-    taken = []
-    for batch in watched:
-        watched.state()
-        taken.append(batch)
-    assert same(taken, list(left_alone))
-
-
-def test_a_loop_left_early_goes_on_at_the_next_batch():
-    interrupted, whole_epoch = batches(image_set(14)), list(batches(image_set(14)))
-    first = next(iter(interrupted))
-    assert same([first, *interrupted], whole_epoch)
-
-
-def test_a_loop_from_before_a_loaded_state_serves_no_more():
-    served = batches(image_set(14))
-    loop = iter(served)
-    next(loop)
-    served.load_state(served.state())
-    assert list(loop) == []
-    assert len(list(served)) == 3
-
-
-def test_a_loop_from_before_the_end_of_the_epoch_serves_no_more():
-    served = batches(image_set(14))
-    loop = iter(served)
-    next(loop)
-    assert len(list(served)) == 3
-    assert list(loop) == []
-
-
-@pytest.mark.parametrize("position", [-1, 5])
-def test_a_position_beyond_the_epoch_is_refused(position):
-    served = batches(image_set(14))
-    with pytest.raises(CheckpointError, match=f"^position: batch {position} of 4; "):
-        served.load_state({**served.state(), "position": position})
-
-
-@pytest.mark.parametrize("name", ["order", "augmentation"])
-@pytest.mark.parametrize("damaged", [torch.zeros(7, dtype=torch.uint8), torch.zeros(5056), None])
-def test_a_damaged_generator_state_is_refused(name, damaged):
-    served = batches(image_set(14))
-    with pytest.raises(CheckpointError, match=f"^{name}: not the state of a CPU generator; "):
-        served.load_state({**served.state(), name: damaged})
 
 
 # --- evaluation ---

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,12 @@ def test_two_writings_of_the_same_arrays_are_byte_identical(cutter, tmp_path):
     for name in ("one", "other"):
         cutter.write(arrays, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_the_written_file_does_not_tell_the_time(cutter, tmp_path):
+    cutter.write({"some": np.arange(5)}, tmp_path / "file")
+    with zipfile.ZipFile(tmp_path / "file") as archive:
+        assert [entry.date_time[0] for entry in archive.infolist()] == [1980]
 
 
 def test_an_altered_original_is_refused(cutter, tmp_path):
