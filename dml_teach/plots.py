@@ -9,6 +9,7 @@ import html
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -133,7 +134,7 @@ def confidences(logits: Tensor, labels: Tensor) -> Plot:
     right = named == labels
     figure, axes = _figure(1, height=3.2)
     bins = torch.linspace(0, 100, 21).tolist()
-    styles = ({"alpha": 0.55}, {"histtype": "step", "linewidth": 2.5})
+    styles: tuple[dict[str, Any], ...] = ({"alpha": 0.55}, {"histtype": "step", "linewidth": 2.5})
     for which, label, colour, style in zip((right, ~right), ("right", "wrong"), COLOURS, styles, strict=False):
         axes[0].hist((100 * confidence[which]).numpy(), bins, color=colour, label=f"{label} answers", **style)
     axes[0].set(xlabel="Confidence: highest probability (%)", ylabel="Images")

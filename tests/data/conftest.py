@@ -53,8 +53,6 @@ def same(one, other) -> bool:
 # --- CIFAR-100 ---
 
 NAMES = [f"class {number}" for number in range(100)]
-
-
 TRAIN, TEST = 120, 100  # records in the small files that most tests make do with
 
 

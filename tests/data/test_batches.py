@@ -1,4 +1,4 @@
-"""Batches: what is drawn, what is served, and how exactly an interrupted epoch goes on."""
+"""Batches: what is drawn, and what is served."""
 
 import importlib.util
 import re
