@@ -30,7 +30,8 @@ class PeerLosses(NamedTuple):
 
     Attributes:
         supervised: cross-entropy with the labels.
-        mimicry: sum_l W[k, l] D_KL(p_l || p_k), times T^2: in mutual learning the paper's mean pairwise divergence.
+        mimicry: as the cohort's loss has it; "pairwise" is sum_l W[k, l] D_KL(p_l || p_k) times T^2, which in mutual
+            learning is the paper's mean pairwise divergence.
         total: what the peer descends, label_weight * supervised + mimicry_weight * mimicry.
     """
 
@@ -63,6 +64,7 @@ class Peer:
         frozen: a static teacher. It counts in K and in W, predicts in eval mode, and has no loss.
         label_weight: weight of the cross-entropy; 0 for a student that hears its teachers alone.
         mimicry_weight: weight of the mimicry loss; 1 in the paper.
+        label_smoothing: share of the label that is spread over all classes; 0 in the paper.
     """
 
     network: nn.Module
@@ -70,6 +72,7 @@ class Peer:
     frozen: bool = False
     label_weight: float = 1.0
     mimicry_weight: float = 1.0
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("label_weight", "mimicry_weight"):
@@ -116,6 +119,7 @@ class Cohort:
         matrix: W (K, K), for example `topology.mutual(K)`. The row of a frozen peer is not used.
         order: "simultaneous" or "sequential".
         temperature: T of the posteriors that peers publish and mimic; 1 in the paper.
+        mimicry: which of `losses.MIMICRY` the peers pay; "pairwise" is the paper's.
         run: how to do one thing for every peer: `map` one after the other, a thread pool's `map` side by side. In
             simultaneous order no peer waits for another but for its posterior, so the result is the same bit for bit.
 
@@ -130,6 +134,7 @@ class Cohort:
         *,
         order: str = "simultaneous",
         temperature: float = 1.0,
+        mimicry: str = "pairwise",
         run: Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]] = map,
     ) -> None:
         if order not in ORDERS:
@@ -140,10 +145,18 @@ class Cohort:
         self.learning = [k for k, peer in enumerate(self.peers) if not peer.frozen]
         if not self.learning:
             raise ConfigError("a cohort needs at least one peer that learns")
-        self.topology = topology.validate(matrix, peers=len(self.peers))
+        self.rewire(matrix)
         self.order = order
+        if mimicry not in losses.MIMICRY:
+            raise ConfigError(f"mimicry '{mimicry}' is not known: choose one of {', '.join(losses.MIMICRY)}")
         self.temperature = temperature
+        self.mimicry = losses.MIMICRY[mimicry]
         self.run = run
+
+    def rewire(self, matrix: Tensor | Sequence[Sequence[float]]) -> None:
+        """From now on let the peers learn from each other as this topology says, W (K, K)."""
+        self.topology = topology.validate(matrix, peers=len(self.peers))
+        self._weights = self.topology
 
     def step(self, images: Tensor, labels: Tensor) -> StepReport:
         """One mini-batch: every learning peer is updated once. Images (B, 3, H, W), labels (B,) int64."""
@@ -170,13 +183,16 @@ class Cohort:
 
     def loss(self, k: int, logits: Tensor, published: losses.Published, labels: Tensor) -> PeerLosses:
         """The named losses of peer k, each a scalar with gradient into `logits` (B, C)."""
-        supervised = losses.cross_entropy(logits, labels)
-        mimicry = losses.mimicry_of_mixture(logits, published, self.topology[k], self.temperature)
         peer = self.peers[k]
+        supervised = losses.cross_entropy(logits, labels, peer.label_smoothing)
+        mimicry = self.mimicry(logits, published, self._weights[k], self.temperature)
         return PeerLosses(supervised, mimicry, peer.label_weight * supervised + peer.mimicry_weight * mimicry)
 
     def _publish(self, logits: list[Tensor]) -> losses.Published:
         shapes = {tuple(z.shape) for z in logits}
         if len(shapes) > 1:
             raise ConfigError(f"peers must predict the same classes, but their logits have shapes {sorted(shapes)}")
-        return losses.publish(torch.stack([losses.upcast(z) for z in logits]), self.temperature)
+        published = losses.publish(torch.stack([losses.upcast(z) for z in logits]), self.temperature)
+        # Copied to the posteriors' device once: a copy in every step would make the processor wait for the GPU.
+        self._weights = self._weights.to(published.posteriors)
+        return published

@@ -5,9 +5,12 @@ A recipe is data. `dataclasses.replace(CLASSROOM, epochs=5)` makes another one, 
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from dml_teach.errors import ConfigError
 
@@ -19,6 +22,8 @@ SCHEDULES: dict[str, Callable[["Recipe", float], float]] = {
 """Share of the first learning rate at a number of epochs into the run."""
 
 ORDERS = ("simultaneous", "sequential")
+OPTIMIZERS = ("sgd", "adam")
+MIMICRY = ("pairwise", "ensemble", "summed")
 
 
 def _count(value: Any) -> bool:
@@ -36,7 +41,14 @@ def _above_0(value: Any) -> bool:
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("epochs", "batch_size", "step_epochs", "probe_images"), (_count, "an integer of at least 1")),
     **dict.fromkeys(("learning_rate", "temperature"), (_above_0, "a finite number above 0")),
-    **dict.fromkeys(("weight_decay", "label_weight", "mimicry_weight"), (_at_least_0, "a finite number of at least 0")),
+    **dict.fromkeys(
+        ("weight_decay", "label_weight", "mimicry_weight", "warmup_epochs"),
+        (_at_least_0, "a finite number of at least 0"),
+    ),
+    "optimizer": (lambda v: v in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
+    "second_moment": (lambda v: _above_0(v) and v < 1, "above 0 and below 1"),
+    "label_smoothing": (lambda v: _at_least_0(v) and v < 1, "a share from 0 to below 1"),
+    "mimicry": (lambda v: v in MIMICRY, f"one of {', '.join(MIMICRY)}"),
     "momentum": (lambda v: _above_0(v) and v < 1, "above 0, for Nesterov, and below 1"),
     "schedule": (lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
     "order": (lambda v: v in ORDERS, f"one of {', '.join(ORDERS)}"),
@@ -53,15 +65,21 @@ class Recipe:
         name: what the recipe is called in run folders.
         epochs: passes over the training images.
         batch_size: images a step, shared by all peers.
-        learning_rate: at the start; SGD with Nesterov momentum.
-        momentum: of SGD.
-        weight_decay: L2 penalty on all parameters, as PyTorch's SGD has it.
+        learning_rate: at the start.
+        optimizer: "sgd" with Nesterov momentum, or "adam".
+        momentum: of SGD; Adam's first beta.
+        second_moment: Adam's second beta.
+        weight_decay: L2 penalty on all parameters, added to the gradient as PyTorch's SGD and Adam do.
         schedule: "cosine" (down to 0 at the end, a little every step), "step" or "constant".
         step_epochs: with "step", the rate is divided by ten every so many epochs.
         augment: random crop (reflect pad 4) and horizontal flip, drawn for each image.
         temperature: T of the posteriors that peers publish and mimic.
         label_weight: weight of the cross-entropy.
+        label_smoothing: share of the label that is spread over all classes.
+        mimicry: "pairwise" as in the paper, "ensemble" (its DML_e), or "summed" as in its code; see `losses.MIMICRY`.
         mimicry_weight: weight of the mimicry loss.
+        warmup_epochs: the mimicry loss grows from 0 to its full weight over so many epochs (a fraction is allowed), so
+            that peers do not copy each other while they know nothing.
         order: "simultaneous" or "sequential" (Algorithm 1 as printed).
         probe_images: training images held out from training, on which the peers are compared after every epoch.
     """
@@ -70,14 +88,19 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float
+    optimizer: str = "sgd"
     momentum: float = 0.9
+    second_moment: float = 0.999
     weight_decay: float = 0.0
     schedule: str = "cosine"
     step_epochs: int = 60
     augment: bool = False
     temperature: float = 1.0
     label_weight: float = 1.0
+    label_smoothing: float = 0.0
+    mimicry: str = "pairwise"
     mimicry_weight: float = 1.0
+    warmup_epochs: float = 0.0
     order: str = "simultaneous"
     probe_images: int = 200
 
@@ -97,7 +120,20 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
     return recipe.learning_rate * SCHEDULES[recipe.schedule](recipe, epoch)
 
 
-CLASSROOM = Recipe(name="classroom", epochs=30, batch_size=25, learning_rate=0.1)
+def mimicry_weight(recipe: Recipe, epoch: float) -> float:
+    """The weight of the mimicry loss at `epoch` epochs into the run."""
+    return recipe.mimicry_weight * (min(1.0, epoch / recipe.warmup_epochs) if recipe.warmup_epochs else 1.0)
+
+
+def build_optimizer(recipe: Recipe, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+    """The recipe's optimizer over a network's parameters."""
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(parameters, rate, betas=(recipe.momentum, recipe.second_moment), weight_decay=decay)
+    return torch.optim.SGD(parameters, rate, momentum=recipe.momentum, weight_decay=decay, nesterov=True)
+
+
+CLASSROOM = Recipe(name="classroom", epochs=30, batch_size=25, learning_rate=0.05)
 """A few hundred images, small networks, one CPU core for some seconds, no augmentation: the corner where networks can
 fit their data and generalise badly, which is where mutual learning shows at this scale."""
 

@@ -225,6 +225,42 @@ def test_identical_twins_with_the_same_batch_never_teach_each_other_anything():
     assert max(report.mimicry.abs().max().item() for report in reports) < 1e-12
 
 
+def test_summed_mimicry_is_the_sum_over_the_teachers():
+    report = Cohort(learners(4), topology.mutual(4), mimicry="summed").step(*batch())
+    mean = Cohort(learners(4), topology.mutual(4)).step(*batch())
+    torch.testing.assert_close(report.mimicry, 3 * mean.mimicry)
+    chosen = Cohort(learners(4), topology.ring(4), mimicry="summed").step(*batch())
+    torch.testing.assert_close(chosen.mimicry, Cohort(learners(4), topology.ring(4)).step(*batch()).mimicry)
+
+
+def test_dml_e_trains_like_dml_and_reports_a_smaller_loss():
+    pairwise, ensemble = learners(4), learners(4)
+    a = Cohort(pairwise, topology.mutual(4)).step(*batch())
+    b = Cohort(ensemble, topology.mutual(4), mimicry="ensemble").step(*batch())
+    assert (b.mimicry < a.mimicry).all()
+    for x, y in zip(pairwise, ensemble, strict=True):
+        torch.testing.assert_close(parameters(x), parameters(y), rtol=1e-10, atol=1e-12)
+
+
+def test_rewiring_changes_who_teaches_from_the_next_step_on():
+    rewired, ring = learners(3), learners(3)
+    cohort = Cohort(rewired, topology.mutual(3))
+    cohort.rewire(topology.ring(3))
+    torch.testing.assert_close(cohort.step(*batch()).mimicry, Cohort(ring, topology.ring(3)).step(*batch()).mimicry)
+    with pytest.raises(ConfigError, match="for 2 peers"):
+        cohort.rewire(topology.mutual(2))
+
+
+def test_label_smoothing_spreads_a_share_of_the_label_over_all_classes():
+    peers = learners(1, label_smoothing=0.1)
+    images, labels = batch()
+    logits = copy.deepcopy(peers[0].network)(images).detach()
+    target = 0.9 * F.one_hot(labels, C).double() + 0.1 / C
+    expected = -(target * logits.log_softmax(1)).sum(1).mean()
+    report = Cohort(peers, topology.mutual(1)).step(images, labels)
+    assert report.supervised[0].item() == pytest.approx(expected.item(), rel=1e-10)
+
+
 def test_errors_name_what_is_wrong():
     net = Net(0)
     sgd = torch.optim.SGD(net.parameters(), lr=RATE)
@@ -239,6 +275,7 @@ def test_errors_name_what_is_wrong():
         (lambda: Cohort([], topology.mutual(1)), "at least one peer that learns"),
         (lambda: Cohort([Peer(net, sgd)], topology.mutual(1), order="random"), "order 'random'"),
         (lambda: Cohort([Peer(net, sgd)], topology.mutual(1), temperature=0.0), "temperature"),
+        (lambda: Cohort([Peer(net, sgd)], topology.mutual(1), mimicry="max"), "mimicry 'max'"),
     ]:
         with pytest.raises(ConfigError, match=says):
             make()

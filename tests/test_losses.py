@@ -208,6 +208,12 @@ def test_a_peer_that_listens_to_nobody_pays_no_mimicry_and_gets_no_gradient():
     assert value.item() == 0 and own.grad.abs().max() == 0
 
 
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_label_smoothing_must_be_a_share(smoothing):
+    with pytest.raises(ConfigError, match="smoothing"):
+        losses.cross_entropy(random_logits(B, C), torch.zeros(B, dtype=torch.long), smoothing)
+
+
 def test_published_posteriors_carry_no_gradient():
     published = losses.publish(random_logits(2, B, C).requires_grad_())
     assert not published.posteriors.requires_grad and not published.negative_entropies.requires_grad

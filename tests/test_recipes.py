@@ -3,9 +3,19 @@
 import math
 
 import pytest
+import torch
 
+from dml_teach import cohort, losses, recipes
 from dml_teach.errors import ConfigError
-from dml_teach.recipes import CLASSROOM, PAPER_CIFAR100, RECIPES, by_name, learning_rate
+from dml_teach.recipes import (
+    CLASSROOM,
+    PAPER_CIFAR100,
+    RECIPES,
+    build_optimizer,
+    by_name,
+    learning_rate,
+    mimicry_weight,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +37,11 @@ from dml_teach.recipes import CLASSROOM, PAPER_CIFAR100, RECIPES, by_name, learn
         ("label_weight", math.nan),
         ("schedule", "linear"),
         ("order", "random"),
+        ("optimizer", "lion"),
+        ("second_moment", 1.0),
+        ("label_smoothing", 1.0),
+        ("mimicry", "max"),
+        ("warmup_epochs", -1.0),
         ("augment", "yes"),
     ],
 )
@@ -63,3 +78,24 @@ def test_recipes_are_found_by_name_and_unknown_ones_are_refused():
     assert all(by_name(name).name == name for name in RECIPES)
     with pytest.raises(ConfigError, match="choose one of"):
         by_name("papers")
+
+
+def test_warm_up_lets_the_mimicry_grow_to_its_full_weight():
+    recipe = CLASSROOM.with_(mimicry_weight=2.0, warmup_epochs=4.0)
+    assert [mimicry_weight(recipe, epoch) for epoch in (0, 1, 2, 4, 9)] == [0, 0.5, 1, 2, 2]
+    assert mimicry_weight(CLASSROOM, 0) == CLASSROOM.mimicry_weight
+
+
+def test_names_of_recipes_are_those_of_losses_and_cohorts():
+    assert set(losses.MIMICRY) == set(recipes.MIMICRY)
+    assert cohort.ORDERS == recipes.ORDERS
+
+
+def test_optimizers_are_nesterov_sgd_and_adam_with_the_recipes_numbers():
+    weight = torch.nn.Parameter(torch.ones(2))
+    sgd = build_optimizer(CLASSROOM.with_(weight_decay=0.1, learning_rate=0.2), [weight])
+    assert isinstance(sgd, torch.optim.SGD)
+    assert (sgd.defaults["lr"], sgd.defaults["momentum"], sgd.defaults["weight_decay"]) == (0.2, 0.9, 0.1)
+    assert sgd.defaults["nesterov"]
+    adam = build_optimizer(CLASSROOM.with_(optimizer="adam", momentum=0.5, second_moment=0.99), [weight])
+    assert isinstance(adam, torch.optim.Adam) and adam.defaults["betas"] == (0.5, 0.99)
