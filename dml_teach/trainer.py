@@ -1,29 +1,28 @@
 """Training a cohort from a recipe, and writing down what happened.
 
 `fit` builds the peers, feeds every one of them the same batches, compares them on the probe set after each epoch, reads
-the test set once, at the end, and leaves a run folder (see `runs`). What the peers do to each other in a step is
-`cohort.Cohort.step`.
+the test set once, at the end, and leaves a run folder (see `runs`). `resume` ends what `fit` began, to the bit as if it
+had never stopped. The loop itself is `loop.Training`.
 """
 
-import time
+import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from dml_teach import metrics, models, provenance, runs, seeds
+from dml_teach import checkpoint, models, provenance, runs, seeds
 from dml_teach.cohort import Cohort, Peer
-from dml_teach.data.batches import Batches, evaluation_batches
+from dml_teach.data import sets
+from dml_teach.data.batches import Batches
 from dml_teach.data.images import ImageSet, content_hashes, split
-from dml_teach.devices import choose, peers_side_by_side
-from dml_teach.errors import ConfigError, RunError
-from dml_teach.recipes import Recipe, learning_rate
+from dml_teach.devices import choose
+from dml_teach.errors import CheckpointError, ConfigError, RunError
+from dml_teach.loop import CHECKPOINT_SECONDS, FOLDER, Training, require_same
+from dml_teach.recipes import Recipe
 from dml_teach.runs import Run
-
-EVALUATION_BATCH = 500
 
 
 def fit(
@@ -40,6 +39,7 @@ def fit(
     device: str = "auto",
     parallel: bool = True,
     progress: bool = True,
+    checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
 ) -> Run:
     """Train a cohort and return its run.
 
@@ -58,53 +58,89 @@ def fit(
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         parallel: on a CPU, run the peers side by side, each in a thread of its own; the result is the same bit for bit.
         progress: show a bar, a tick per step.
+        checkpoint_seconds: write a checkpoint after so many seconds, and after every epoch, for `resume`; None writes
+            none, for runs that are sooner done again.
 
     Raises:
         ConfigError: a name, a number or a combination is wrong; nothing has been written then.
-        RunError: `out` is not empty.
+        RunError: `out` is not empty, or can not be written.
+        CheckpointError: a checkpoint can not be written.
+        DivergedError: a loss or a weight is no longer finite.
+        Interrupted: SIGINT or SIGTERM came; a checkpoint has been written. (Without checkpoints, both are as usual.)
     """
     folder, place = Path(out), choose(device)
     training, held_out = split(train, recipe.probe_images, subset)
     cohort = build_cohort(peers, matrix, recipe, seed=seed, frozen=frozen, data=train, device=place)
-    batches = Batches(
-        training,
-        recipe.batch_size,
-        augment=recipe.augment,
-        order=seeds.generator(seed, "order"),
-        augmentation=seeds.generator(seed, "augmentation"),
-        device=place,
-    )
+    config = describe(peers, cohort, recipe, seed, training, held_out, test, place)
+    begun = Training(
+        folder, config, cohort, _batches(training, recipe, seed, place), recipe, held_out, test, place,
+        checkpoint_seconds,
+    )  # fmt: skip
     probe = runs.Probe(
         held_out.labels, tuple(content_hashes(held_out.images)), held_out.images if train.may_store_images else None
     )
-    runs.start(folder, describe(peers, cohort, recipe, seed, training, held_out, test, place), probe)
+    runs.start(folder, probe)
+    begun.run(parallel=parallel, progress=progress)
+    return runs.load(folder)
 
-    posteriors: list[Tensor] = []
-    with (
-        peers_side_by_side(len(peers) if parallel else 1, place) as cohort.run,
-        tqdm(total=recipe.epochs * len(batches), unit="step", disable=not progress) as bar,
-    ):
-        for epoch in range(recipe.epochs):
-            started = time.perf_counter()
-            report = train_epoch(cohort, batches, recipe, epoch, bar)
-            logits = predict_all(cohort, held_out, place)
-            posteriors.append(logits.softmax(dim=-1))
-            record = {
-                "split": "probe",
-                "epoch": epoch + 1,
-                "learning_rate": learning_rate(recipe, epoch),
-                "seconds": round(time.perf_counter() - started, 3),
-                **report,
-                **compare(logits, held_out.labels, cohort.learning),
-            }
-            runs.write_posteriors(folder, posteriors)
-            runs.append(folder, record)
-            bar.set_postfix(probe_top1=f"{record['top1'][cohort.learning].mean():.3f}")
-        for k, peer in enumerate(cohort.peers):
-            runs.write_weights(folder, k, peer.network)
-        runs.append(
-            folder, {"split": "test", **compare(predict_all(cohort, test, place), test.labels, cohort.learning)}
-        )
+
+def resume(
+    folder: Path | str,
+    train: ImageSet | None = None,
+    test: ImageSet | None = None,
+    *,
+    data: Path | str | None = None,
+    peers: Sequence[str | nn.Module] | None = None,
+    parallel: bool = True,
+    progress: bool = True,
+    checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
+) -> Run:
+    """Train an interrupted run to its end; weights, posteriors and metrics are those of a run that never stopped.
+
+    A finished run is returned as it is.
+
+    Args:
+        folder: the run's.
+        train: the images that `fit` was given; None loads the data set of that name.
+        test: likewise.
+        data: where the data set lies, as in `sets.load`.
+        peers: as `fit` was given them, for a run with networks that are not of `models`; None builds them by name.
+        parallel: as in `fit`.
+        progress: as in `fit`.
+        checkpoint_seconds: as in `fit`.
+
+    Raises:
+        RunError: it is no run folder, or a network can not be built by name.
+        CheckpointError: no checkpoint is good, or settings, data, device or PyTorch are not those of the run.
+        ConfigError, DataError: the data set is not to be found.
+        DivergedError, Interrupted: as in `fit`.
+    """
+    run = runs.load(folder)
+    if run.test is not None:
+        checkpoint.discard(run.folder / FOLDER)
+        return run
+    found = checkpoint.latest(run.folder / FOLDER)
+    require_same(found, "config", found.facts["config"], _without_format(run.config))
+    config, recipe = found.facts["config"], Recipe(**run.config["recipe"])
+    try:
+        place = choose(config["device"])
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{found.path}: the run can go on only on device '{config['device']}'; {error}"
+        ) from error
+    if train is None or test is None:
+        train, test = sets.load(config["data"]["name"], data)
+    training, held_out = split(train, recipe.probe_images, config["data"]["training_images"])
+    require_same(found, "config.data", config["data"], _describe_data(training, held_out, test))
+    if peers is None:
+        peers = [_rebuilt(run, k) for k in range(len(run.peers))]
+    frozen = [k for k in range(len(peers)) if k not in run.learning]
+    seed = config["seed"]
+    cohort = build_cohort(peers, config["topology"], recipe, seed=seed, frozen=frozen, data=train, device=place)
+    Training(
+        run.folder, config, cohort, _batches(training, recipe, seed, place), recipe, held_out, test, place,
+        checkpoint_seconds,
+    ).run(found, parallel=parallel, progress=progress)  # fmt: skip
     return runs.load(folder)
 
 
@@ -130,65 +166,17 @@ def build_cohort(
         if k in frozen:
             members.append(Peer(network, frozen=True))
             continue
-        optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=True,
+        members.append(
+            Peer(
+                network,
+                build_optimizer(recipe, network.parameters()),
+                label_weight=recipe.label_weight,
+                mimicry_weight=recipe.mimicry_weight,
+                label_smoothing=recipe.label_smoothing,
+            )
         )
-        members.append(Peer(network, optimizer, label_weight=recipe.label_weight, mimicry_weight=recipe.mimicry_weight))
         learners += 1
-    return Cohort(members, matrix, order=recipe.order, temperature=recipe.temperature)
-
-
-def train_epoch(cohort: Cohort, batches: Batches, recipe: Recipe, epoch: int, bar: tqdm) -> dict[str, Tensor]:
-    """One pass over the training images; the step reports' means over the epoch, each (K,)."""
-    total, seen = torch.zeros(()), 0
-    for step, (images, labels) in enumerate(batches):
-        rate = learning_rate(recipe, epoch + step / len(batches))
-        for k in cohort.learning:
-            for group in cohort.peers[k].optimizer.param_groups:  # type: ignore[union-attr]
-                group["lr"] = rate
-        # Summed on the device, read once an epoch: reading every step would make the processor wait for the GPU.
-        report = torch.stack(cohort.step(images, labels)) * len(labels)
-        total, seen = total.to(report) + report, seen + len(labels)
-        bar.update()
-    supervised, mimicry, loss, right = total.cpu() / seen
-    return {"supervised": supervised, "mimicry": mimicry, "total": loss, "train_top1": right}
-
-
-@torch.no_grad()
-def predict(network: nn.Module, data: ImageSet, device: torch.device) -> Tensor:
-    """Logits (N, C) of a network in eval mode, on the CPU in at least fp32; images are normalised, never augmented."""
-    network.eval()
-    logits = [network(images) for images, _ in evaluation_batches(data, EVALUATION_BATCH, device)]
-    return torch.cat(logits).cpu().float()
-
-
-def predict_all(cohort: Cohort, data: ImageSet, device: torch.device) -> Tensor:
-    """Logits (K, N, C) of all peers."""
-    return torch.stack(list(cohort.run(lambda peer: predict(peer.network, data, device), cohort.peers)))
-
-
-def compare(logits: Tensor, labels: Tensor, learning: Sequence[int]) -> dict[str, Any]:
-    """The metrics of a line of metrics.jsonl from logits (K, N, C) and labels (N,).
-
-    Means over pairs and the ensemble are over the `learning` peers.
-    """
-    among = logits[list(learning)]
-    averaged = metrics.ensemble(among)
-    return {
-        "top1": metrics.top1(logits, labels),
-        "nll": metrics.nll(logits, labels),
-        "entropy": metrics.entropy(logits),
-        "pairwise_kl": metrics.pairwise_kl(logits),
-        "agreement": metrics.agreement(logits),
-        "mean_pairwise_kl": metrics.mean_off_diagonal(metrics.pairwise_kl(among)),
-        "mean_agreement": metrics.mean_off_diagonal(metrics.agreement(among)),
-        "ensemble_top1": metrics.top1(averaged, labels),
-        "ensemble_nll": metrics.nll(averaged, labels),
-    }
+    return Cohort(members, matrix, order=recipe.order, temperature=recipe.temperature, mimicry=recipe.mimicry)
 
 
 def trained_network(run: Run, k: int) -> nn.Module:
@@ -199,14 +187,32 @@ def trained_network(run: Run, k: int) -> nn.Module:
     """
     if not 0 <= k < len(run.peers):
         raise RunError(f"{run.folder} has peers 0 to {len(run.peers) - 1}, not {k}")
-    if run.peers[k] not in models.NAMES:
-        raise RunError(
-            f"{run.folder}: peer {k} is a network of its own kind ({run.peers[k]}); build it and load run.weights({k})"
-        )
-    data = run.config["data"]
-    built = models.build(run.peers[k], len(data["class_names"]), channels=data["channels"])
+    built = _rebuilt(run, k)
     built.load_state_dict(run.weights(k))
     return built
+
+
+def _rebuilt(run: Run, k: int) -> nn.Module:
+    """Peer k's network, with weights that are still to be loaded."""
+    if run.peers[k] not in models.NAMES:
+        raise RunError(
+            f"{run.folder}: peer {k} is a network of its own kind ({run.peers[k]}); make it yourself, and load"
+            f" run.weights({k}) into it or pass it to resume(peers=...)"
+        )
+    data, options = run.config["data"], run.config["peers"][k].get("options", {})
+    unused = torch.Generator()  # so that the global one stays where it is
+    return models.build(run.peers[k], len(data["class_names"]), channels=data["channels"], generator=unused, **options)
+
+
+def _batches(training: ImageSet, recipe: Recipe, seed: int, device: torch.device) -> Batches:
+    return Batches(
+        training,
+        recipe.batch_size,
+        augment=recipe.augment,
+        order=seeds.generator(seed, "order"),
+        augmentation=seeds.generator(seed, "augmentation"),
+        device=device,
+    )
 
 
 def describe(
@@ -224,7 +230,7 @@ def describe(
         "recipe": vars(recipe),
         "peers": [
             {
-                "network": network if isinstance(network, str) else type(network).__name__,
+                **_origin(network),
                 "parameters": sum(p.numel() for p in peer.network.parameters()),
                 "frozen": peer.frozen,
             }
@@ -232,13 +238,34 @@ def describe(
         ],
         "topology": cohort.topology.tolist(),
         "seed": seed,
-        "data": {
-            "name": training.name,
-            "class_names": list(training.class_names),
-            "channels": training.channels,
-            "training_images": len(training),
-            "probe_images": len(held_out),
-            "test_images": len(test),
-        },
+        "data": _describe_data(training, held_out, test),
+        "device": str(device),
         "provenance": provenance.collect(device),
     }
+
+
+def _origin(network: str | nn.Module) -> dict[str, Any]:
+    """How `models.build` makes such a network; of one that it did not make, the class."""
+    made = {"network": network if isinstance(network, str) else type(network).__name__, "options": {}}
+    return getattr(network, "origin", None) or made
+
+
+def _describe_data(training: ImageSet, held_out: ImageSet, test: ImageSet) -> dict[str, Any]:
+    """The data of a run, and a SHA-256 over all their images and labels in order."""
+    found = hashlib.sha256()
+    for part in (training, held_out, test):
+        found.update(part.images.contiguous().cpu().numpy())
+        found.update(part.labels.contiguous().cpu().numpy())
+    return {
+        "name": training.name,
+        "class_names": list(training.class_names),
+        "channels": training.channels,
+        "training_images": len(training),
+        "probe_images": len(held_out),
+        "test_images": len(test),
+        "sha256": found.hexdigest(),
+    }
+
+
+def _without_format(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name != "format"}

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dml_teach import models, runs, topology, trainer
+from dml_teach import losses, models, runs, topology, trainer
 from dml_teach.cohort import Cohort
 from dml_teach.data.batches import normalise
 from dml_teach.errors import ConfigError, RunError
@@ -66,6 +66,28 @@ def test_the_number_of_threads_is_given_back(train):
     before = torch.get_num_threads()
     train("a", epochs=1)
     assert torch.get_num_threads() == before
+
+
+def test_every_setting_of_the_recipe_reaches_the_cohort(train_set, monkeypatch, train):
+    recipe = RECIPE.with_(
+        optimizer="adam", momentum=0.5, label_smoothing=0.1, label_weight=0.5, mimicry="summed", temperature=2.0
+    )
+    cohort = build_cohort(
+        ["small"] * 3, topology.mutual(3), recipe, seed=0, frozen=(), data=train_set, device=torch.device("cpu")
+    )
+    assert all(isinstance(peer.optimizer, torch.optim.Adam) for peer in cohort.peers)
+    assert {(peer.label_smoothing, peer.label_weight) for peer in cohort.peers} == {(0.1, 0.5)}
+    assert (cohort.mimicry, cohort.temperature) == (losses.summed_mimicry, 2.0)
+
+    weights, original = [], Cohort.step
+
+    def record(self, images, labels):
+        weights.append(self.peers[0].mimicry_weight)
+        return original(self, images, labels)
+
+    monkeypatch.setattr(Cohort, "step", record)
+    train("warm", warmup_epochs=2.0)  # 60 training images, batches of 20: three steps an epoch
+    assert weights == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1, 1, 1])
 
 
 def test_another_seed_gives_another_run(train):
