@@ -173,7 +173,7 @@ print(
 #
 # $$L_C = -\frac{1}{B} \sum_{i=1}^{B} \ln p_i^{\,y_i}$$
 #
-# is [`losses.cross_entropy`](../dml_teach/losses.py), equation 2 of the paper. Its proof is in [`tests/test_losses.py`](../tests/test_losses.py).
+# is [`losses.cross_entropy`](../dml_teach/losses.py), the supervised part of every loss in the paper. Its proof is in [`tests/test_losses.py`](../tests/test_losses.py).
 #
 # ## What pulls at a logit
 #

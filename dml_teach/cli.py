@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dml_teach import __version__
-from dml_teach.errors import ConfigError, DmlTeachError
+from dml_teach.errors import ConfigError, DmlTeachError, Interrupted
 
 app = typer.Typer(
     name="dml-teach",
@@ -70,6 +70,15 @@ def train(
         float | None, typer.Option(help="Of the posteriors that peers mimic; 1 in the paper.")
     ] = None,
     mimicry_weight: Annotated[float | None, typer.Option(help="Of the mimicry loss; 1 in the paper.")] = None,
+    mimicry: Annotated[
+        str | None, typer.Option(help="pairwise (the paper), ensemble (its DML_e) or summed (its code).")
+    ] = None,
+    warmup_epochs: Annotated[
+        float | None, typer.Option(help="The mimicry loss grows to its full weight over so many epochs.")
+    ] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help="Share of the label spread over all classes.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="L2 penalty on the parameters.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd or adam.")] = None,
     subset: Annotated[int | None, typer.Option(help="Train on this many images, drawn by content.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many runs, each with its own seed.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
@@ -80,6 +89,7 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole plan and its cost, and stop.")] = False,
 ) -> None:
     """Train a cohort and write its run folder."""
     from dml_teach import recipes, trainer
@@ -95,12 +105,23 @@ def train(
         learning_rate=learning_rate,
         temperature=temperature,
         mimicry_weight=mimicry_weight,
+        mimicry=mimicry,
+        warmup_epochs=warmup_epochs,
+        label_smoothing=label_smoothing,
+        weight_decay=weight_decay,
+        optimizer=optimizer,
         order=order,
     )
     members, frozen = _with_teacher(names, topology, teacher)
     matrix = topologies.by_name(topology or ("mutual" if len(members) > 1 else "independent"), len(members))
     if len(members) == 1 and topology not in (None, "independent"):
         raise ConfigError(f"topology '{topology}' needs at least two peers, got --peers {names[0]}")
+    if dry_run:
+        from dml_teach import plan
+        from dml_teach.devices import choose
+
+        typer.echo(plan.describe(members, matrix, sets.FACTS[data], subset, chosen, choose(device)))
+        return
     train_set, test_set = sets.load(data, data_dir, download=download)
     out = out or Path("runs") / f"{data}-{topology or 'mutual'}"
     for number in range(seed, seed + seeds):
@@ -119,6 +140,18 @@ def train(
             progress=not quiet,
         )
         typer.echo(_summary(finished))
+
+
+@app.command()
+def resume(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that was interrupted.")],
+    data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data set, or its parent.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Go on with an interrupted run from its last checkpoint, to the bit as if it had never stopped."""
+    from dml_teach import trainer
+
+    typer.echo(_summary(trainer.resume(run, data=data_dir, progress=not quiet)))
 
 
 @app.command()
@@ -154,6 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except Interrupted as interrupted:
+        print(f"dml-teach: {interrupted}", file=sys.stderr)
+        return 128 + interrupted.signal
     except (KeyboardInterrupt, typer.Abort):
         print("dml-teach: interrupted; what was finished before stands in the run folder", file=sys.stderr)
         return 130

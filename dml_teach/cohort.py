@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from dml_teach import losses, topology
-from dml_teach.errors import ConfigError
+from dml_teach.errors import CheckpointError, ConfigError
 
 ORDERS = ("simultaneous", "sequential")
 
@@ -110,6 +110,37 @@ class Peer:
         loss.backward()
         self.optimizer.step()
 
+    def state(self) -> dict[str, Tensor]:
+        """All that the peer carries from one step to the next, by name: the tensors themselves, no copies."""
+        found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        if self.optimizer is not None:
+            for number, kept in self.optimizer.state_dict()["state"].items():
+                found |= {f"optimizer.{number}.{key}": v for key, v in kept.items() if isinstance(v, Tensor)}
+        return found
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on where `state()` was taken, in this process or another.
+
+        Raises:
+            CheckpointError: it is the state of another network.
+        """
+        try:
+            self.network.load_state_dict(_below("network.", state))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(f"the checkpoint does not fit a {type(self.network).__name__}: {reason}") from error
+        if self.optimizer is not None:
+            parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+            kept: dict[int, dict[str, Tensor]] = {}
+            for name, value in _below("optimizer.", state).items():
+                number, key = name.split(".", 1)
+                parameter = parameters[int(number)]
+                if value.shape == parameter.shape:
+                    # In the parameter's memory format: in another one, sums may be fused and rounded differently.
+                    value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                kept.setdefault(int(number), {})[key] = value
+            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
+
 
 class Cohort:
     """K peers, who learns from whom, and in which order.
@@ -196,3 +227,8 @@ class Cohort:
         # Copied to the posteriors' device once: a copy in every step would make the processor wait for the GPU.
         self._weights = self._weights.to(published.posteriors)
         return published
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The part of a state whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,5 +1,4 @@
-"""The demo: independent, distilled and mutual networks on the bundled images, paired by seed, in a minute or two on two
-cores.
+"""The demo: independent, distilled and mutual networks on the bundled images, paired by seed, in minutes on two cores.
 
 For every seed two small networks are trained
 
@@ -7,8 +6,8 @@ For every seed two small networks are trained
     distilled     anew from the same weights, each taught by the *other* one's independent twin, trained and frozen;
     mutual        anew from the same weights, teaching each other while they learn;
 
-at temperature 1, which is the paper's, and at 2, at which the effect shows more surely at this scale. Every setting has
-the same loss, CE + T^2 KL, the same batches and the same number of epochs; only who learns from whom differs. The test
+at temperature 1, which is the paper's, and at 2, which softens the posteriors. Every setting has the same loss, CE +
+T^2 KL, the same batches and the same number of epochs; only who learns from whom differs. The test
 images are read once, after the last epoch.
 """
 
@@ -65,6 +64,7 @@ class Row(NamedTuple):
     single: tuple[float, float]
     single_difference: Paired | None
     single_nll: tuple[float, float]
+    single_nll_difference: Paired | None
     ensemble: tuple[float, float]
     ensemble_difference: Paired | None
     ensemble_nll: tuple[float, float]
@@ -136,6 +136,7 @@ def train(out: Path, setting: Setting, seed: int, recipe: Recipe) -> None:
         frozen=frozen,
         device="cpu",
         parallel=False,  # the demo's processes already use every core
+        checkpoint_seconds=None,  # seconds of work: sooner done again than resumed
         progress=False,
     )
 
@@ -173,6 +174,7 @@ def table(recorded: dict[str, Any]) -> list[Row]:
                 single=spread(values["top1"]),
                 single_difference=difference("top1"),
                 single_nll=spread(values["nll"]),
+                single_nll_difference=difference("nll"),
                 ensemble=spread(values["ensemble_top1"]),
                 ensemble_difference=difference("ensemble_top1"),
                 ensemble_nll=spread(values["ensemble_nll"]),

@@ -55,5 +55,5 @@ def _next(missing: list[str], cifar: bool) -> list[str]:
     train = ("dml-teach train cifar100 --download", "fetches CIFAR-100 (169 MB) and trains; or --data FOLDER")
     if cifar:
         train = ("dml-teach train cifar100 --subset 10000", "two ResNet-32 that teach each other")
-    demo = ("dml-teach demo", "independent, distilled and mutual networks, a minute or two")
+    demo = ("dml-teach demo", "independent, distilled and mutual networks, three minutes")
     return [line for command, purpose in (demo, course, train) for line in (command, f"    {purpose}")]

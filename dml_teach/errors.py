@@ -22,4 +22,19 @@ class RunError(DmlTeachError):
 
 
 class CheckpointError(DmlTeachError):
-    """A checkpoint can not be trusted: altered, truncated or made for other settings."""
+    """A checkpoint can not be trusted: altered, truncated or made for other settings. Or it could not be written."""
+
+
+class DivergedError(DmlTeachError):
+    """A peer's loss or weights are no longer finite numbers."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM stopped a run between two steps, after a checkpoint: no error, so no `Exception`.
+
+    `signal` is the signal's number.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal

@@ -8,7 +8,7 @@ so peer k pays for every class that l finds likely and k does not. All means run
 classes: a mean over 100 classes would make the mimicry term 100 times too weak. Values are in nats. Half precision
 (fp16, bf16) is computed in fp32; fp32 and fp64 are kept.
 
-Source: Zhang, Xiang, Hospedales, Lu, *Deep Mutual Learning* (2018), equations 1 to 8; Hinton, Vinyals, Dean,
+Source: Zhang, Xiang, Hospedales, Lu, *Deep Mutual Learning* (2018); Hinton, Vinyals, Dean,
 *Distilling the Knowledge in a Neural Network* (2015), for the temperature.
 """
 
@@ -34,7 +34,7 @@ def log_posterior(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """The supervised loss (equation 2), batch mean of -log p^label: logits (B, C), labels (B,) int64 -> scalar.
+    """The supervised loss, batch mean of -log p^label: logits (B, C), labels (B,) int64 -> scalar.
 
     With `smoothing` s the target is (1 - s) one-hot + s / C instead of the one-hot label: a teacher that knows nothing
     but never lets the network be certain. The paper's code for re-identification uses .1, its text does not mention it.
@@ -115,7 +115,7 @@ def mimicry_of_mixture(logits: Tensor, published: Published, weights: Tensor, te
         sum_l w_l D_KL(p_l || p_k) = sum_l w_l sum_m p_l^m log p_l^m - sum_m q^m log p_k^m
 
     The first part does not depend on peer k: the whole gradient is that of a cross-entropy to the mixture, T (p_k - q)
-    / B. For w_l = 1 / (K - 1) this is the paper's loss for K networks (equation 8). A row of zeros gives 0.
+    / B. For w_l = 1 / (K - 1) this is the paper's loss for K networks. A row of zeros gives 0.
 
     Args:
         logits: (B, C) of the peer that learns.

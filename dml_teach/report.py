@@ -13,7 +13,9 @@ from dml_teach.files import write_atomic, write_json
 from dml_teach.plots import Plot
 from dml_teach.runs import Run
 
-HEADERS = ("setting", "top-1 %", "difference", "seeds won", "NLL", "ensemble %", "difference", "ens. NLL", "training %")
+HEADERS = (
+    "setting", "top-1 %", "difference", "seeds won", "NLL", "difference", "ensemble %", "difference", "training %",
+)  # fmt: skip
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -24,9 +26,9 @@ def cells(row: Row) -> tuple[str, ...]:
         _difference(row.single_difference),
         "" if row.single_difference is None else f"{row.single_difference.won}/{row.single_difference.seeds}",
         f"{row.single_nll[0]:.3f}",
+        _difference(row.single_nll_difference, factor=1, digits=3),
         _percent(row.ensemble),
         _difference(row.ensemble_difference),
-        f"{row.ensemble_nll[0]:.3f}",
         f"{100 * row.training[0]:.1f}",
     )
 
@@ -97,29 +99,30 @@ def finding(rows: Sequence[Row]) -> list[str]:
     """What the numbers say, in sentences that follow from them alone."""
     sentences = []
     for row in rows:
-        if row.setting.method == "mutual" and row.single_difference is not None:
-            sentences.append(f"Mutual learning at T = {row.setting.temperature:g} {_verdict(row.single_difference)}.")
+        if row.setting.method == "mutual":
+            assert row.single_difference is not None and row.single_nll_difference is not None
+            sentences.append(
+                f"Mutual learning at T = {row.setting.temperature:g}, against independent networks: accuracy"
+                f" {_verdict(row.single_difference, 100, 2, ' points')}; NLL, which punishes false"
+                f" certainty, {_verdict(row.single_nll_difference, 1, 3, ' nats')}."
+            )
     base = rows[0]
     best = max(rows[1:], key=lambda row: row.single[0])
     sentences.append(
         f"Two independent networks asked together reach {100 * base.ensemble[0]:.1f} %; "
         f"the best single network here ({best.setting.label}) reaches {100 * best.single[0]:.1f} %."
     )
-    better = [row.setting.label for row in rows[1:] if row.single_nll[0] < base.single_nll[0]]
-    calmer = "; ".join(better) or "none"
-    sentences.append(f"NLL, which punishes false certainty, is lower than that of independent networks for: {calmer}.")
     return sentences
 
 
-def _verdict(paired: Paired) -> str:
+def _verdict(paired: Paired, factor: float, digits: int, unit: str) -> str:
+    """A paired difference in words: beyond its interval or within it."""
+    numbers = _difference(paired, factor, digits) + unit
     if paired.seeds == 1:
-        return f"differs by {100 * paired.difference:+.2f} points in the one seed that was run: no word on spread"
-    numbers = (
-        f"{100 * paired.difference:+.2f} ± {100 * paired.half_width:.2f} points, {paired.won} of {paired.seeds} seeds"
-    )
+        return f"differs by {numbers} in the one seed that was run, which says nothing about spread"
     if abs(paired.difference) <= paired.half_width:
-        return f"shows no clear difference from independent networks ({numbers})"
-    return f"{'gains' if paired.difference > 0 else 'loses'} against independent networks ({numbers})"
+        return f"shows no clear difference ({numbers})"
+    return f"is {'higher' if paired.difference > 0 else 'lower'} ({numbers}, {paired.seeds} seeds)"
 
 
 def _percent(value: tuple[float, float]) -> str:
@@ -127,8 +130,8 @@ def _percent(value: tuple[float, float]) -> str:
     return f"{100 * mean:.2f} ± {100 * deviation:.2f}" if deviation == deviation else f"{100 * mean:.2f}"
 
 
-def _difference(paired: Paired | None) -> str:
+def _difference(paired: Paired | None, factor: float = 100, digits: int = 2) -> str:
     if paired is None:
         return ""
-    interval = "" if paired.seeds == 1 else f" ± {100 * paired.half_width:.2f}"
-    return f"{100 * paired.difference:+.2f}".replace("-", "\u2212") + interval
+    interval = "" if paired.seeds == 1 else f" ± {factor * paired.half_width:.{digits}f}"
+    return f"{factor * paired.difference:+.{digits}f}".replace("-", "\u2212") + interval

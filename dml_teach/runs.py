@@ -1,10 +1,12 @@
 """A run's folder: what training writes, and the one thing that plots, tables and widgets read.
 
-    config.json            settings: recipe, peers, topology, seed, data, provenance
+    config.json            settings: recipe, peers, topology, seed, data, device, provenance
     metrics.jsonl          a line per epoch, and one for the test set at the end (see below)
     probe.safetensors      the probe images' labels (N,) and, where they may be stored, pixels (N, C, H, W) uint8;
-    content hashes posteriors.safetensors posteriors (E, K, N, C) float32: of every peer on every probe image after
-    every epoch weights/peer-0.safetensors ...   the parameters and buffers of each peer at the end
+                           content hashes
+    posteriors.safetensors posteriors (E, K, N, C) float32: of every peer on every probe image after every epoch
+    weights/peer-0.safetensors ...         the parameters and buffers of each peer at the end
+    checkpoints/           while the run is not finished (see `checkpoint`)
 
 Every line of metrics.jsonl is an object. With K peers (a frozen teacher counts; what it lacks is null):
 
@@ -19,7 +21,11 @@ Every line of metrics.jsonl is an object. With K peers (a frozen teacher counts;
 Losses and entropies are in nats, top1 and agreement are fractions. The test set is read once, after the last epoch.
 """
 
+import hashlib
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +36,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from dml_teach.errors import RunError
-from dml_teach.files import write_json, write_tensors
+from dml_teach.files import write_atomic, write_json, write_tensors
 
 FORMAT = 1
 
@@ -105,8 +111,8 @@ class Run:
         return _read(self.folder / "weights" / f"peer-{k}.safetensors")[0]
 
 
-def start(folder: Path, config: dict[str, Any], probe: Probe) -> None:
-    """Make the folder of a new run with its settings and its probe set.
+def start(folder: Path, probe: Probe) -> None:
+    """Make the folder of a new run with its probe set; with `write_config` it becomes one that `load` reads.
 
     Raises:
         RunError: the folder already holds a run or other files, which would be lost.
@@ -114,26 +120,66 @@ def start(folder: Path, config: dict[str, Any], probe: Probe) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder} is not empty; choose another --out, or move what is there away")
     tensors = {"labels": probe.labels} | ({} if probe.images is None else {"images": probe.images})
-    write_tensors(folder / "probe.safetensors", tensors, {"hashes": json.dumps(probe.hashes)})
-    (folder / "metrics.jsonl").touch()
-    write_json(folder / "config.json", {"format": FORMAT, **config})
+    with _writing(folder / "probe.safetensors") as path:
+        write_tensors(path, tensors, {"hashes": json.dumps(probe.hashes)})
+    with _writing(folder / "metrics.jsonl") as path:
+        path.touch()
 
 
-def append(folder: Path, record: dict[str, Any]) -> None:
-    """Add one line to metrics.jsonl; numbers that are not finite become null."""
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write config.json."""
+    with _writing(folder / "config.json") as path:
+        write_json(path, {"format": FORMAT, **config})
+
+
+def append(folder: Path, record: dict[str, Any]) -> str:
+    """Add one line to metrics.jsonl and return it; numbers that are not finite become null."""
     line = json.dumps(_null_for_nan(record), allow_nan=False)
-    with (folder / "metrics.jsonl").open("a") as file:
+    with _writing(folder / "metrics.jsonl") as path, path.open("a") as file:
         file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return line
 
 
-def write_posteriors(folder: Path, posteriors: list[Tensor]) -> None:
-    """Replace posteriors.safetensors by that of the epochs so far, E times (K, N, C)."""
-    write_tensors(folder / "posteriors.safetensors", {"posteriors": torch.stack(posteriors)})
+def append_epoch(folder: Path, record: dict[str, Any], posteriors: list[Tensor]) -> str:
+    """Write down an epoch: its line, and posteriors.safetensors of the E epochs so far, E times (K, N, C).
+
+    Returns a digest of what the epoch added, for `cut_back`.
+    """
+    with _writing(folder / "posteriors.safetensors") as path:
+        write_tensors(path, {"posteriors": torch.stack(posteriors)})
+    return _digest(append(folder, record), posteriors[-1])
+
+
+def cut_back(folder: Path, digests: list[str]) -> list[Tensor]:
+    """Undo what was written after the epochs with these digests, and return their posteriors, E times (K, N, C).
+
+    Raises:
+        RunError: metrics.jsonl or posteriors.safetensors does not begin with these epochs.
+    """
+    for leftover in folder.rglob(".*.partial"):  # half written when the run was killed
+        leftover.unlink()
+    metrics, path = folder / "metrics.jsonl", folder / "posteriors.safetensors"
+    text = metrics.read_text()
+    lines = text.splitlines()[: len(digests)]
+    posteriors = list(_read(path)[0].get("posteriors", torch.empty(0))) if path.exists() else []
+    kept = posteriors[: len(digests)]
+    if [_digest(line, epoch) for line, epoch in zip(lines, kept, strict=False)] != digests:
+        raise RunError(f"{metrics} or {path} was altered since the checkpoint was taken: restore it, or train anew")
+    if text != "".join(line + "\n" for line in lines):
+        write_atomic(metrics, "".join(line + "\n" for line in lines).encode())
+    if not kept:
+        path.unlink(missing_ok=True)
+    elif len(kept) < len(posteriors):
+        write_tensors(path, {"posteriors": torch.stack(kept)})
+    return kept
 
 
 def write_weights(folder: Path, k: int, network: nn.Module) -> None:
     """Store the parameters and buffers of peer k."""
-    write_tensors(folder / "weights" / f"peer-{k}.safetensors", network.state_dict())
+    with _writing(folder / "weights" / f"peer-{k}.safetensors") as path:
+        write_tensors(path, network.state_dict())
 
 
 def load(folder: Path | str) -> Run:
@@ -173,6 +219,20 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} can not be read ({error})") from error
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """A full disk does not say which file it had no room for; we do."""
+    try:
+        yield path
+    except OSError as error:
+        raise RunError(f"{path} can not be written ({error.strerror or error})") from error
+
+
+def _digest(line: str, posteriors: Tensor) -> str:
+    """SHA-256 of a line of metrics.jsonl and of the epoch's posteriors (K, N, C) float32."""
+    return hashlib.sha256(line.encode() + posteriors.numpy().tobytes()).hexdigest()
 
 
 def _null_for_nan(value: Any) -> Any:

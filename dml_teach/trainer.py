@@ -21,7 +21,7 @@ from dml_teach.data.images import ImageSet, content_hashes, split
 from dml_teach.devices import choose
 from dml_teach.errors import CheckpointError, ConfigError, RunError
 from dml_teach.loop import CHECKPOINT_SECONDS, FOLDER, Training, require_same
-from dml_teach.recipes import Recipe
+from dml_teach.recipes import Recipe, build_optimizer
 from dml_teach.runs import Run
 
 
@@ -254,8 +254,8 @@ def _describe_data(training: ImageSet, held_out: ImageSet, test: ImageSet) -> di
     """The data of a run, and a SHA-256 over all their images and labels in order."""
     found = hashlib.sha256()
     for part in (training, held_out, test):
-        found.update(part.images.contiguous().cpu().numpy())
-        found.update(part.labels.contiguous().cpu().numpy())
+        found.update(part.images.contiguous().cpu().numpy().tobytes())
+        found.update(part.labels.contiguous().cpu().numpy().tobytes())
     return {
         "name": training.name,
         "class_names": list(training.class_names),

@@ -44,7 +44,7 @@ def test_the_table_is_made_of_the_runs_test_lines(finished):
         assert row.single[0] == pytest.approx(sum(tops) / 2)
         assert row.ensemble[0] == pytest.approx(sum(run.test["ensemble_top1"] for run in results[row.setting]) / 2)
         if row.setting == BASELINE:
-            assert row.single_difference is None
+            assert row.single_difference is None and row.single_nll_difference is None
         else:
             assert row.single_difference.difference == pytest.approx(sum(tops) / 2 - sum(base) / 2)
 
@@ -72,11 +72,14 @@ def test_the_report_is_one_file_with_every_figure_in_words_and_nothing_from_outs
 def test_the_finding_follows_the_numbers(finished):
     rows = demo.table(demo.record(finished[1]))
     by_setting = {row.setting: row for row in rows}
-    for gain, word in [(0.02, "gains"), (-0.02, "loses"), (0.001, "no clear difference")]:
+    for gain, words in [(0.02, "accuracy is higher"), (-0.02, "accuracy is lower"), (0.001, "accuracy shows no clear")]:
         mutual = by_setting[Setting("mutual", 1)]
         paired = mutual.single_difference._replace(difference=gain, half_width=0.01)
         sentences = report.finding([by_setting[BASELINE], mutual._replace(single_difference=paired)])
-        assert word in sentences[0]
+        assert words in sentences[0]
+    calm = mutual.single_nll_difference._replace(difference=-0.05, half_width=0.01, seeds=5)
+    sentences = report.finding([by_setting[BASELINE], mutual._replace(single_nll_difference=calm)])
+    assert "NLL, which punishes false certainty, is lower (\u22120.050 ± 0.010 nats, 5 seeds)" in sentences[0]
 
 
 def test_a_second_demo_replaces_the_first(finished):

@@ -28,11 +28,13 @@ EXTRAS = PROJECT["optional-dependencies"]
 # From the cellar up. A module imports from its own folder and from the floors below it, never from its own floor.
 FLOORS = (
     {"errors"},
-    {"devices", "files", "provenance", "seeds"},
+    {"devices", "files", "interrupts", "provenance", "seeds"},
     {"checkpoint", "comparison", "data", "losses", "models", "recipes", "runs", "topology"},
     {"cohort", "distributed", "metrics", "scale"},
+    {"evaluation"},
+    {"loop"},
     {"trainer"},
-    {"analysis", "classroom", "plots", "reid", "widgets"},
+    {"analysis", "classroom", "plan", "plots", "reid", "widgets"},
     {"demo", "doctor", "reproduce"},
     {"report"},
     {"cli"},

@@ -145,7 +145,7 @@ def test_peers_with_other_classes_or_batch_are_refused_rather_than_broadcast():
 
 
 def slow_paper_loss(k, logits, temperature):
-    """Equation 8: the mean over the other peers of the divergence from each, in a double loop."""
+    """The paper's loss for K networks: the mean over the other peers of the divergence from each, in a double loop."""
     others = [l for l in range(len(logits)) if l != k]
     return sum(losses.mimicry(logits[k], logits[l], temperature) for l in others) / len(others)
 

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from dml_teach import losses, models, runs, topology, trainer
+from dml_teach import evaluation, losses, models, runs, topology
 from dml_teach.cohort import Cohort
 from dml_teach.data.batches import normalise
 from dml_teach.errors import ConfigError, RunError
 from dml_teach.recipes import Recipe
-from dml_teach.trainer import build_cohort, fit, predict, trained_network
+from dml_teach.trainer import build_cohort, fit, trained_network
 
 RECIPE = Recipe(name="test", epochs=3, batch_size=20, learning_rate=0.05, probe_images=30)
 CPU = torch.device("cpu")
@@ -131,7 +131,7 @@ def test_runs_with_one_seed_are_paired_same_first_weights_and_same_batches(train
 
 def test_the_probe_images_are_never_trained_on_and_the_test_set_is_read_once(train, train_set, test_set, monkeypatch):
     trained, evaluated = [], []
-    step, evaluate = Cohort.step, trainer.predict
+    step, evaluate = Cohort.step, evaluation.predict
 
     def record_step(self, images, labels):
         trained.extend(image.numpy().tobytes() for image in images)
@@ -142,7 +142,7 @@ def test_the_probe_images_are_never_trained_on_and_the_test_set_is_read_once(tra
         return evaluate(network, data, device)
 
     monkeypatch.setattr(Cohort, "step", record_step)
-    monkeypatch.setattr(trainer, "predict", record_predict)
+    monkeypatch.setattr(evaluation, "predict", record_predict)
     run = train("run")
     probe = normalise(run.probe.images, train_set.mean, train_set.std)
     assert not {image.numpy().tobytes() for image in probe} & set(trained)
@@ -163,7 +163,7 @@ def test_augmentation_never_touches_the_images_that_are_evaluated(train, train_s
 def test_evaluation_leaves_the_network_as_it_was(test_set):
     network = models.build("small", 3, channels=1)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    predict(network, test_set, CPU)
+    evaluation.predict(network, test_set, CPU)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 

@@ -1,12 +1,28 @@
 """Data sets by name, as the command line and the notebooks ask for them."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from dml_teach.data import bundled, cifar100
 from dml_teach.data.images import ImageSet
 from dml_teach.errors import ConfigError
 
-NAMES = ("bundled", "cifar100")
+
+class Facts(NamedTuple):
+    """What is known of a data set without reading it: training images, and the shape of each."""
+
+    name: str
+    images: int
+    channels: int
+    height: int
+    width: int
+    classes: int
+
+
+FACTS = {
+    facts.name: facts for facts in (Facts("bundled", 2000, 1, 28, 28, 10), Facts("cifar100", 50_000, 3, 32, 32, 100))
+}
+NAMES = tuple(FACTS)
 
 
 def check(name: str) -> None:

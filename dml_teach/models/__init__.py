@@ -73,6 +73,7 @@ def build(
         network = builder(classes=classes, channels=channels, **options)
     network.to_empty(device="cpu")
     initialise(network, generator)
+    network.origin = {"network": name, "options": options}
     return network
 
 

@@ -24,7 +24,7 @@ def uniform_by_fan_in(values: Tensor, fan_in: int, generator: torch.Generator | 
 
     On features of size s the logits then have size s / sqrt(3), about s^2 / 6 above ln(classes) in the first loss: a
     number to check before training. After batch norm and ReLU s is near .4, so an untrained network's posterior is
-    almost flat. In a ResNet-32 the sums along the shortcuts make it about 1.9.
+    almost flat.
     """
     draw = torch.rand(values.shape, dtype=torch.float64, device="cpu", generator=generator)
     values.copy_(draw.mul_(2).sub_(1).div_(math.sqrt(fan_in)))
@@ -34,7 +34,8 @@ def uniform_by_fan_in(values: Tensor, fan_in: int, generator: torch.Generator | 
 def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
     """Give `network` its first weights, in the order of `network.modules()`.
 
-    Convolutions: `he_normal`. Batch norm: weight 1, bias 0, running mean 0, running variance 1. Linear layers: weight
+    Convolutions: `he_normal`. Batch norm: as its `reset_parameters` says, weight 1 (in residual branches less), bias 0,
+    running mean 0, running variance 1. Linear layers: weight
     and bias by `uniform_by_fan_in`. `generator` is a CPU generator; None means PyTorch's global one.
     """
     for module in network.modules():

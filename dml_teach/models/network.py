@@ -1,6 +1,7 @@
 """What every network of this folder is: images become maps, maps become a feature, the feature becomes logits."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -34,6 +35,7 @@ class Network(nn.Module):
     """
 
     head: nn.Linear
+    origin: dict[str, Any] | None = None  # {"network": name, "options": {...}}: what `build` made it from
 
     def maps(self, images: Tensor) -> Tensor:
         """Return the last feature maps (B, D, h, w) of images (B, channels, H, W)."""

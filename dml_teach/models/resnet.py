@@ -28,15 +28,32 @@ def resnet(depth: int, classes: int = 100, channels: int = 3) -> "ResNet":
     return ResNet((depth - 2) // 6, classes, channels)
 
 
+class BranchNorm(nn.BatchNorm2d):
+    """The last batch norm of a residual branch, whose weight starts at `scale` instead of 1.
+
+    Every block adds its branch to the maps. With n blocks and a scale of 1 / sqrt(n) the sum keeps the size it had: the
+    first loss is near ln(classes), and a rate of .1, the paper's, does not throw the network off in its first steps.
+    """
+
+    def __init__(self, features: int, scale: float) -> None:
+        self.scale = scale  # before the constructor, which resets the parameters
+        super().__init__(features)
+
+    def reset_parameters(self) -> None:
+        """Weight `scale`, bias 0, fresh running statistics."""
+        super().reset_parameters()
+        nn.init.constant_(self.weight, self.scale)
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut around them: (B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, scale: float) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
+        self.norm2 = BranchNorm(outputs, scale)
         self.outputs, self.stride = outputs, stride
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -58,10 +75,10 @@ class ResNet(Network):
         self.stem = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(16)
         blocks: list[nn.Module] = []
-        inputs = 16
+        inputs, scale = 16, (3 * blocks_per_stage) ** -0.5
         for outputs, first_stride in ((16, 1), (32, 2), (64, 2)):
             for index in range(blocks_per_stage):
-                blocks.append(BasicBlock(inputs, outputs, first_stride if index == 0 else 1))
+                blocks.append(BasicBlock(inputs, outputs, first_stride if index == 0 else 1, scale))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(64, classes)

@@ -35,13 +35,13 @@ def test_option_a_takes_every_other_position_and_appends_zeros(channels, stride,
 
 
 def test_basic_block_with_a_silent_residual_is_its_rectified_shortcut():
-    block, maps = BasicBlock(4, 8, stride=2), random_maps(2, 4, 6, 6)
+    block, maps = BasicBlock(4, 8, stride=2, scale=1.0), random_maps(2, 4, 6, 6)
     nn.init.zeros_(block.norm2.weight)
     assert torch.equal(block(maps), slow_option_a(maps, 8, 2).clamp(min=0))
 
 
 def test_basic_block_is_conv_norm_relu_conv_norm_add_relu():
-    block, maps = BasicBlock(4, 8, stride=2), random_maps(2, 4, 6, 6)
+    block, maps = BasicBlock(4, 8, stride=2, scale=1.0), random_maps(2, 4, 6, 6)
     with torch.no_grad():
         residual = block.norm2(block.conv2(block.norm1(block.conv1(maps)).clamp(min=0)))
         assert torch.equal(block(maps), (residual + slow_option_a(maps, 8, 2)).clamp(min=0))
@@ -144,3 +144,10 @@ def test_wrn28_10_drops_nothing_by_default_and_takes_dropout_as_an_option():
 def test_impossible_dropout_is_refused_when_building():
     with pytest.raises(ConfigError, match="dropout"):
         models.build("wrn28_10", dropout=1.0)
+
+
+def test_every_residual_branch_starts_scaled_so_that_their_sum_keeps_its_size():
+    network = models.build("resnet32", generator=torch.Generator().manual_seed(0))
+    for block in network.blocks:
+        assert torch.equal(block.norm2.weight, torch.full_like(block.norm2.weight, 15**-0.5))
+        assert torch.equal(block.norm1.weight, torch.ones_like(block.norm1.weight))

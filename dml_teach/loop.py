@@ -1,0 +1,268 @@
+"""The loop of a run: steps, epochs, records, and checkpoints from which it goes on to the bit.
+
+What the peers do to each other in a step is `cohort.Cohort.step`. What the loop adds is bookkeeping, none of which
+waits for the device at every step: losses are summed there and read every `CHECK_EVERY` steps, when it is also seen
+whether they are still finite.
+
+A checkpoint holds all that the next step depends on: every peer's parameters, buffers and optimizer state; the states
+of all generators, and with them the running epoch's order and position; the epoch's sums so far. The lines of
+metrics.jsonl and the posteriors stay in the run folder, which is cut back to the checkpoint when the run goes on.
+"""
+
+import json
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from dml_teach import checkpoint, interrupts, runs
+from dml_teach.checkpoint import Checkpoint
+from dml_teach.cohort import Cohort, StepReport
+from dml_teach.data.batches import Batches
+from dml_teach.data.images import ImageSet
+from dml_teach.devices import peers_side_by_side
+from dml_teach.errors import CheckpointError, DivergedError, Interrupted
+from dml_teach.evaluation import compare, predict_all
+from dml_teach.recipes import Recipe, learning_rate, mimicry_weight
+
+CHECK_EVERY = 32  # steps: rarely enough for a GPU to run ahead, soon enough to stop a run that has diverged
+CHECKPOINT_SECONDS = 300.0
+FOLDER = "checkpoints"
+TOTAL = StepReport._fields.index("total")
+
+
+@dataclass
+class Training:
+    """A run under way: what it trains with, and how far it has come.
+
+    Attributes:
+        folder: the run's.
+        config: what config.json says.
+        cohort: the peers.
+        batches: of the training images.
+        recipe: all hyper-parameters.
+        held_out: the probe images.
+        test: the test images.
+        device: where it all happens.
+        checkpoint_seconds: a checkpoint is due after so many seconds, and after every epoch; None writes none.
+        epoch, step: how many are finished.
+        sums, seen: the running epoch's step reports (4, K), each times its images, and the number of images.
+        seconds: the running epoch's time so far.
+        posteriors: of the probe images after each epoch, E times (K, N, C).
+        digests: of what each epoch left in the run folder.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    cohort: Cohort
+    batches: Batches
+    recipe: Recipe
+    held_out: ImageSet
+    test: ImageSet
+    device: torch.device
+    checkpoint_seconds: float | None = CHECKPOINT_SECONDS
+    epoch: int = 0
+    step: int = 0
+    sums: Tensor = field(default_factory=lambda: torch.zeros(()))
+    seen: int = 0
+    seconds: float = 0.0
+    posteriors: list[Tensor] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+
+    def run(self, found: Checkpoint | None = None, *, parallel: bool, progress: bool) -> None:
+        """Train to the end, from the start of a new run or from a checkpoint.
+
+        Args:
+            found: where to go on; None begins, and makes the folder a run with its config.json.
+            parallel: see `trainer.fit`.
+            progress: see `trainer.fit`.
+
+        Raises:
+            CheckpointError: the checkpoint is not of this run, or a new one can not be written.
+            DivergedError: a loss or a weight is not finite.
+            Interrupted: SIGINT or SIGTERM came and checkpoints are on; one has been written.
+        """
+        self._recent: list[Tensor] = []  # reports of the steps since the last look at the sums
+        self._saved = time.monotonic()
+        signals: AbstractContextManager[list[int]] = interrupts.noted()
+        if self.checkpoint_seconds is None:
+            signals = nullcontext([])  # without a checkpoint there is no good moment to stop
+        with (
+            peers_side_by_side(len(self.cohort.peers) if parallel else 1, self.device) as self.cohort.run,
+            signals as self._signals,
+        ):
+            if found is None:
+                self.save()
+                runs.write_config(self.folder, self.config)
+            else:
+                self.load(found)
+            steps = self.recipe.epochs * len(self.batches)
+            with tqdm(total=steps, initial=self.step, unit="step", disable=not progress) as bar:
+                while self.epoch < self.recipe.epochs:
+                    self._train_epoch(bar)
+            self._finish()
+
+    def _train_epoch(self, bar: tqdm) -> None:
+        """The steps of the epoch that are still to be done, and its record."""
+        started = time.perf_counter() - self.seconds
+        for images, labels in self.batches:
+            self._follow_schedule(self.epoch + (self.step - self.epoch * len(self.batches)) / len(self.batches))
+            report = torch.stack(self.cohort.step(images, labels)) * len(labels)
+            self.sums, self.seen = self.sums.to(report) + report, self.seen + len(labels)
+            self.step += 1
+            self._recent.append(report)
+            if len(self._recent) == CHECK_EVERY:
+                self._check()
+            bar.update()
+            self.seconds = time.perf_counter() - started
+            if self._signals or self._due():
+                self.save()
+                self._stop_if_asked()
+        self._check()
+        self._record(started, bar)
+        self.epoch, self.sums, self.seen, self.seconds = self.epoch + 1, torch.zeros(()), 0, 0.0
+        self.save()
+        self._stop_if_asked()
+
+    def _follow_schedule(self, epoch: float) -> None:
+        """Learning rate and mimicry weight at `epoch` epochs into the run."""
+        rate, weight = learning_rate(self.recipe, epoch), mimicry_weight(self.recipe, epoch)
+        for k in self.cohort.learning:
+            self.cohort.peers[k].mimicry_weight = weight
+            for group in self.cohort.peers[k].optimizer.param_groups:  # type: ignore[union-attr]
+                group["lr"] = rate
+
+    def _record(self, started: float, bar: tqdm) -> None:
+        """Compare the peers on the probe images and write the epoch down."""
+        logits = predict_all(self.cohort, self.held_out, self.device)
+        self.posteriors.append(logits.softmax(dim=-1))
+        supervised, mimicry, total, right = self.sums.cpu() / self.seen
+        record = {
+            "split": "probe",
+            "epoch": self.epoch + 1,
+            "learning_rate": learning_rate(self.recipe, self.epoch),
+            "seconds": round(time.perf_counter() - started, 3),
+            "supervised": supervised,
+            "mimicry": mimicry,
+            "total": total,
+            "train_top1": right,
+            **compare(logits, self.held_out.labels, self.cohort.learning),
+        }
+        self.digests.append(runs.append_epoch(self.folder, record, self.posteriors))
+        bar.set_postfix(probe_top1=f"{record['top1'][self.cohort.learning].mean():.3f}")
+
+    def _finish(self) -> None:
+        for k, peer in enumerate(self.cohort.peers):
+            runs.write_weights(self.folder, k, peer.network)
+        logits = predict_all(self.cohort, self.test, self.device)
+        runs.append(self.folder, {"split": "test", **compare(logits, self.test.labels, self.cohort.learning)})
+        checkpoint.discard(self.folder / FOLDER)
+
+    # --- checkpoints ---
+
+    def save(self) -> None:
+        """Write a checkpoint, unless they are off. Raises `DivergedError` rather than keep what can not go on."""
+        if self.checkpoint_seconds is None:
+            return
+        self._check()
+        peers = self.cohort.peers
+        for k in self.cohort.learning:
+            if not all(bool(parameter.isfinite().all()) for parameter in peers[k].network.parameters()):
+                raise self._diverged(f"the weights of peer {k} are", self.step)
+        order = self.batches.state()
+        tensors = {f"peer.{k}.{name}": value for k, peer in enumerate(peers) for name, value in peer.state().items()}
+        tensors |= {"batches.order": order["order"], "batches.augmentation": order["augmentation"], "sums": self.sums}
+        tensors |= {f"random.{device}": state for device, state in _random_states(self.device).items()}
+        facts = {
+            "config": self.config,
+            "arithmetic": _arithmetic(),
+            "position": order["position"],
+            **{name: getattr(self, name) for name in ("epoch", "seen", "seconds", "digests")},
+        }
+        checkpoint.save(self.folder / FOLDER, self.step, tensors, facts)
+        self._saved = time.monotonic()
+
+    def load(self, found: Checkpoint) -> None:
+        """Go back to a checkpoint of this run. Raises `CheckpointError` if it belongs to another, naming the field."""
+        tensors, facts = found.tensors, found.facts
+        require_same(found, "config", facts["config"], self.config)
+        require_same(found, "arithmetic", facts["arithmetic"], _arithmetic())
+        for k, peer in enumerate(self.cohort.peers):
+            prefix = f"peer.{k}."
+            peer.load_state({name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)})
+        order, augmentation = tensors["batches.order"], tensors["batches.augmentation"]
+        self.batches.load_state({"order": order, "augmentation": augmentation, "position": facts["position"]})
+        self.step, self.sums = found.step, tensors["sums"].to(self.device)
+        for name in ("epoch", "seen", "seconds", "digests"):
+            setattr(self, name, facts[name])
+        self.posteriors = runs.cut_back(self.folder, self.digests)
+        torch.set_rng_state(tensors["random.cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+
+    def _due(self) -> bool:
+        return self.checkpoint_seconds is not None and time.monotonic() - self._saved >= self.checkpoint_seconds
+
+    def _stop_if_asked(self) -> None:
+        if self._signals:
+            again = f"go on with: dml-teach resume {self.folder}"
+            raise Interrupted(f"stopped after step {self.step}, with a checkpoint; {again}", self._signals[0])
+
+    # --- divergence ---
+
+    def _check(self) -> None:
+        """Read the sums, which waits for the device: a loss that is not finite, once in them, stays."""
+        learning = self.cohort.learning
+        if self._recent and not bool(self.sums[TOTAL, learning].isfinite().all()):
+            first = self.step - len(self._recent) + 1
+            for step, report in enumerate(self._recent, start=first):
+                for k in learning:
+                    if not bool(report[TOTAL, k].isfinite()):
+                        raise self._diverged(f"the loss of peer {k} is", step)
+        self._recent.clear()
+
+    def _diverged(self, what: str, step: int) -> DivergedError:
+        good = checkpoint.files(self.folder / FOLDER)
+        return DivergedError(
+            f"{self.folder}: {what} no finite number at step {step}, in epoch {self.epoch + 1};"
+            f" last good checkpoint: {good[-1].name if good else 'none'}; train anew with a lower learning rate"
+        )
+
+
+def require_same(found: Checkpoint, field: str, then: Any, now: Any) -> None:
+    """Raise `CheckpointError` with the first field in which two JSON-like values differ."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name in [*then, *(name for name in now if name not in then)]:
+            require_same(found, f"{field}.{name}", then.get(name), now.get(name))
+    elif then != now:
+        raise CheckpointError(
+            f"{found.path} is of a run with other settings: {field} was {_short(then)} and is {_short(now)} now;"
+            " the run can go on only with what it began with"
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _arithmetic() -> dict[str, Any]:
+    """What decides about the last bit of a sum, besides the device."""
+    return {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+    }
+
+
+def _random_states(device: torch.device) -> dict[str, Tensor]:
+    """States of PyTorch's own generators: ours are passed around, but a network may draw from these."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
