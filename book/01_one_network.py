@@ -87,15 +87,11 @@ plots.metrics_of(
 
 # %%
 training, probe = split(train, here.recipe.probe_images, here.subset)
-for name, pile in {
-    "training": training,
-    "probe": probe,
-    "test": test,
-}.items():
-    counts = pile.labels.bincount()
-    print(
-        f"{name:<9} {tuple(pile.images.shape)}  images per class: {counts.min()} to {counts.max()}"
-    )
+piles = {"training": training, "probe": probe, "test": test}
+for name, pile in piles.items():
+    low, high = pile.labels.bincount().aminmax()
+    shape = tuple(pile.images.shape)
+    print(f"{name:<9} {shape}, {low} to {high} images of each class")
 
 # %% [markdown]
 # The pixels are bytes. A network prefers numbers around 0, so a batch is *normalised*: scaled to $[0, 1]$, less the mean, divided by the standard
@@ -228,11 +224,11 @@ print("trained for", recipe.epochs, "epochs")
 
 # %%
 stored = preview.weights(0)
-closest = all(
+same = all(
     torch.allclose(value, stored[name], atol=1e-4)
     for name, value in network.state_dict().items()
 )
-print("every weight and every running statistic is the library's:", closest)
+print("every weight is the library's:", same)
 
 # %% [markdown]
 # They are the same network. A seed fixes the first weights and the order of the batches, and nothing else is left to chance. You will lean on this again
@@ -257,12 +253,8 @@ def predict(net, data):
 on_training, on_test = predict(network, training), predict(network, test)
 studied = metrics.top1(on_training, training.labels).item()
 unseen = metrics.top1(on_test, test.labels).item()
-print(
-    f"right on training images, to the nearest ten: {10 * round(10 * studied)} %"
-)
-print(
-    f"right on test images, to the nearest ten:     {10 * round(10 * unseen)} %"
-)
+for name, share in {"training": studied, "test": unseen}.items():
+    print(f"right on {name} images: about {10 * round(10 * share)} %")
 
 # %% [markdown]
 # It has the textbook by heart and gets one question in five of the exam wrong. The wrong answers are not the worst, though. Ask it *how sure* it is:
@@ -278,11 +270,9 @@ print("more confident than it is accurate:      ", bool(above))
 doubt = metrics.entropy(on_training)
 nll_training = metrics.nll(on_training, training.labels)
 nll_test = metrics.nll(on_test, test.labels)
-print("entropy on what it studied, below 0.1 nats:", bool(doubt < 0.1))
-print(
-    "NLL on test over ten times that on training:",
-    bool(nll_test > 10 * nll_training),
-)
+print("doubt on what it studied, below 0.25 nats:", bool(doubt < 0.25))
+worse = nll_test > 5 * nll_training
+print("NLL on test, over 5 times that on training:", bool(worse))
 
 # %% mystnb={"image": {"alt": "Two histograms of the network's confidence on test images. Right answers pile up near 100 percent. Wrong answers spread from 30 to 100 percent, with their highest bar near 100 percent as well."}}
 plots.confidences(on_test, test.labels)
@@ -290,7 +280,7 @@ plots.confidences(on_test, test.labels)
 # %% [markdown]
 # **Entropy**, $H(p) = -\sum_m p^m \ln p^m$, is the measure of doubt: 0 when all is certain, $\ln C$ when nothing is known
 # ([`metrics.entropy`](../dml_teach/metrics.py), proven in [`tests/test_metrics.py`](../tests/test_metrics.py)). On the images it has studied, this network
-# has almost none left. **NLL**, the negative log-likelihood, is cross-entropy on images that nobody trains on. It punishes a wrong answer the more, the surer it
+# has little left. **NLL**, the negative log-likelihood, is cross-entropy on images that nobody trains on. It punishes a wrong answer the more, the surer it
 # was given, so it sees what accuracy does not.
 #
 # ## A second opinion
