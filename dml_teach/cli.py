@@ -4,6 +4,7 @@ A wrong name, path or value gets one line on stderr and exit code 2; an interrup
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -151,7 +152,9 @@ def resume(
     """Go on with an interrupted run from its last checkpoint, to the bit as if it had never stopped."""
     from dml_teach import trainer
 
-    typer.echo(_summary(trainer.resume(run, data=data_dir, progress=not quiet)))
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        typer.echo(_summary(trainer.resume(run, data=data_dir, progress=not quiet)))
 
 
 @app.command()
@@ -178,9 +181,10 @@ def _bare(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
-        return (
-            app(args=None if arguments is None else list(arguments), prog_name="dml-teach", standalone_mode=False) or 0
-        )
+        code = app(args=None if arguments is None else list(arguments), prog_name="dml-teach", standalone_mode=False)
+        if code == 130:  # how Typer returns from a KeyboardInterrupt
+            raise typer.Abort
+        return code or 0
     except TyperException as error:
         return _refuse(error.format_message())
     except DmlTeachError as error:
@@ -193,6 +197,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("dml-teach: interrupted; what was finished before stands in the run folder", file=sys.stderr)
         return 130
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"dml-teach: warning: {message}", file=sys.stderr)
 
 
 def _refuse(message: str) -> int:

@@ -29,7 +29,7 @@ class DivergedError(DmlTeachError):
     """A peer's loss or weights are no longer finite numbers."""
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(BaseException):
     """SIGINT or SIGTERM stopped a run between two steps, after a checkpoint: no error, so no `Exception`.
 
     `signal` is the signal's number.

@@ -5,6 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 
@@ -31,4 +32,6 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     """Named tensors as safetensors: a format that holds numbers and nothing that runs."""
     from safetensors.torch import save
 
-    write_atomic(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata))
+    # Copies, since the format refuses tensors that share memory, as tied weights do.
+    own = {n: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for n, t in tensors.items()}
+    write_atomic(path, save(own, metadata))

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from dml_teach import checkpoint, interrupts, runs
+from dml_teach import __version__, checkpoint, interrupts, runs
 from dml_teach.checkpoint import Checkpoint
 from dml_teach.cohort import Cohort, StepReport
 from dml_teach.data.batches import Batches
@@ -188,9 +188,8 @@ class Training:
         self._saved = time.monotonic()
 
     def load(self, found: Checkpoint) -> None:
-        """Go back to a checkpoint of this run. Raises `CheckpointError` if it belongs to another, naming the field."""
+        """Go back to a checkpoint of this run. Raises `CheckpointError` if this process would compute otherwise."""
         tensors, facts = found.tensors, found.facts
-        require_same(found, "config", facts["config"], self.config)
         require_same(found, "arithmetic", facts["arithmetic"], _arithmetic())
         for k, peer in enumerate(self.cohort.peers):
             prefix = f"peer.{k}."
@@ -254,6 +253,7 @@ def _short(value: Any) -> str:
 def _arithmetic() -> dict[str, Any]:
     """What decides about the last bit of a sum, besides the device."""
     return {
+        "dml_teach": __version__,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "dtype": str(torch.get_default_dtype()).removeprefix("torch."),

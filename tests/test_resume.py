@@ -5,16 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from dml_teach import checkpoint, runs, topology
 from dml_teach.cli import main
-from dml_teach.cohort import Cohort
-from dml_teach.errors import CheckpointError, DivergedError, Interrupted
+from dml_teach.cohort import Cohort, Peer
+from dml_teach.errors import CheckpointError, DivergedError, Interrupted, RunError
 from dml_teach.recipes import Recipe
 from dml_teach.trainer import fit, resume, trained_network
+from tests.same import assert_same
 
 RECIPE = Recipe(name="test", epochs=3, batch_size=20, learning_rate=0.05, probe_images=30)  # 3 steps an epoch
 
@@ -51,15 +53,6 @@ def begin(folder, sets, peers=("small", "small"), matrix=None, frozen=(), checkp
         peers, matrix, *sets, RECIPE.with_(**changes), seed=0, out=folder, frozen=frozen, device="cpu", progress=False,
         checkpoint_seconds=checkpoint_seconds,
     )  # fmt: skip
-
-
-def assert_same(a, b):
-    strip = [[{k: v for k, v in record.items() if k != "seconds"} for record in run.epochs] for run in (a, b)]
-    assert strip[0] == strip[1] and a.test == b.test
-    assert torch.equal(a.posteriors, b.posteriors)
-    for k in range(len(a.peers)):
-        first, second = a.weights(k), b.weights(k)
-        assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.fixture
@@ -145,26 +138,6 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(cut, sets, tmp_path
         assert_same(resume(cut, *sets, progress=False), whole)
 
 
-def altered(content, seed):
-    """The bytes with one change: a flipped bit, a shorter or longer end, nothing at all, or two swapped stretches."""
-    random = torch.Generator().manual_seed(seed)
-    place = int(torch.randint(len(content), (1,), generator=random))
-    kind = seed % 5
-    if kind == 0:
-        flipped = content[place] ^ (1 << int(torch.randint(8, (1,), generator=random)))
-        return content[:place] + bytes([flipped]) + content[place + 1 :]
-    return [content[:place], content + b"\0" * (1 + place % 7), b"", content[place:] + content[:place]][kind - 1]
-
-
-@pytest.mark.filterwarnings("ignore::dml_teach.checkpoint.CheckpointWarning")
-@pytest.mark.parametrize("seed", range(30))
-def test_an_altered_checkpoint_is_never_resumed_from(seed, cut, sets):
-    for number, path in enumerate(checkpoint.files(cut / "checkpoints")):
-        path.write_bytes(altered(path.read_bytes(), seed + number))
-    with pytest.raises(CheckpointError, match="checkpoints"):
-        resume(cut, *sets, progress=False)
-
-
 def test_other_data_or_settings_are_refused_with_the_field_at_fault(cut, sets, train_set):
     from tests.conftest import striped
 
@@ -236,3 +209,139 @@ def test_a_process_killed_outright_resumes_from_the_command_line(tmp_path, capsy
     assert_same(runs.load(tmp_path / "cut"), runs.load(tmp_path / "whole"))
     assert main(["resume", str(tmp_path)]) == 2
     assert "not a run folder" in capsys.readouterr().err
+
+
+def test_the_command_line_says_on_one_line_which_checkpoint_was_damaged(tmp_path, stop_at, capsys):
+    arguments = ["train", "bundled", "--recipe", "smoke", "--subset", "50", "--peers", "small", "--quiet"]
+    stop_at(4)
+    with pytest.raises(Killed):
+        main([*arguments, "--device", "cpu", "--out", str(tmp_path / "run")])
+    stop_at(0)
+    (newest,) = checkpoint.files(tmp_path / "run" / "checkpoints")[1:]
+    newest.write_bytes(b"")
+    assert main(["resume", str(tmp_path / "run"), "--quiet"]) == 0
+    error = capsys.readouterr().err
+    assert error.startswith("dml-teach: warning: ") and error.count("\n") == 1
+    assert newest.name in error and "from step 0" in error
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_command_line_with_its_code_and_the_way_on(sent, code, tmp_path, stop_at, capsys):
+    arguments = ["train", "bundled", "--recipe", "smoke", "--subset", "50", "--peers", "small", "--quiet"]
+    stop_at(3, sent)
+    assert main([*arguments, "--device", "cpu", "--out", str(tmp_path / "run")]) == code
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and f"dml-teach resume {tmp_path / 'run'}" in error
+    stop_at(0)
+    assert main(["resume", str(tmp_path / "run"), "--quiet"]) == 0
+
+
+@pytest.mark.parametrize("name", ["missing", "empty", "file"])
+def test_resume_of_what_is_no_run_is_one_line(name, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    assert main(["resume", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "not a run folder" in error
+
+
+def test_a_run_without_checkpoints_says_so_and_a_finished_one_prints_its_results(sets, stop_at, tmp_path, capsys):
+    begin(tmp_path / "whole", sets)
+    assert main(["resume", str(tmp_path / "whole")]) == 0
+    assert "top-1" in capsys.readouterr().out
+    stop_at(5)
+    with pytest.raises(Killed):
+        begin(tmp_path / "cut", sets, checkpoint_seconds=None)
+    assert not (tmp_path / "cut" / "checkpoints").exists()
+    assert main(["resume", str(tmp_path / "cut")]) == 2
+    assert "no checkpoint" in capsys.readouterr().err
+
+
+class WithDropout(torch.nn.Module):
+    """A network of the user's own, which draws from PyTorch's global generator."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(144, 3))
+
+    def forward(self, images):
+        return self.body(images)
+
+
+def test_a_network_of_ones_own_goes_on_when_it_is_passed_again_even_if_it_draws_globally(sets, stop_at, tmp_path):
+    def network():
+        torch.manual_seed(3)
+        return WithDropout()
+
+    whole = begin(tmp_path / "whole", sets, peers=(network(),))
+    stop_at(5)
+    with pytest.raises(Killed):
+        begin(tmp_path / "cut", sets, peers=(network(),))
+    stop_at(0)
+    torch.manual_seed(99)
+    with pytest.raises(RunError, match=r"resume\(peers=\.\.\.\)"):
+        resume(tmp_path / "cut", *sets, progress=False)
+    assert_same(resume(tmp_path / "cut", *sets, peers=[WithDropout()], progress=False), whole)
+
+
+def test_another_number_of_threads_is_refused(cut, sets, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    with pytest.raises(CheckpointError, match="threads was 1 and is 7"):
+        resume(cut, *sets, progress=False)
+
+
+def test_weights_that_are_not_finite_are_not_kept(sets, stop_at, tmp_path, monkeypatch):
+    """The loss of a step can be finite and its update not: the next step would tell, but the checkpoint comes first."""
+    update = Peer.update
+
+    def overflow(self, loss):
+        update(self, loss)
+        if checkpoint.files(tmp_path / "run" / "checkpoints")[-1].name == "step-00000004.safetensors":
+            with torch.no_grad():
+                next(self.network.parameters()).fill_(float("nan"))
+
+    monkeypatch.setattr(Peer, "update", overflow)
+    with pytest.raises(DivergedError, match=r"weights of peer 0 are no finite number at step 5.*step-00000004"):
+        begin(tmp_path / "run", sets)
+    assert checkpoint.latest(tmp_path / "run" / "checkpoints").step == 4
+
+
+def test_a_second_signal_stops_at_once(sets, stop_at, tmp_path, monkeypatch):
+    original = Cohort.step
+
+    def step(self, images, labels):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        return original(self, images, labels)
+
+    monkeypatch.setattr(Cohort, "step", step)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        begin(tmp_path / "run", sets)
+    assert not isinstance(caught.value, Interrupted)
+
+
+def test_a_signal_that_comes_too_late_is_passed_on_when_the_run_has_finished(sets, tmp_path, monkeypatch):
+    discard = checkpoint.discard
+
+    def late(folder):
+        discard(folder)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(checkpoint, "discard", late)
+    with pytest.raises(KeyboardInterrupt):
+        begin(tmp_path / "run", sets)
+    assert runs.load(tmp_path / "run").test is not None
+
+
+def test_in_a_thread_a_run_trains_without_handlers(sets, tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(begin, tmp_path / "run", sets).result().test is not None
+
+
+def test_an_interruption_without_a_checkpoint_is_one_line_too(capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dml_teach.doctor.examine", interrupt)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err.count("\n") == 1
