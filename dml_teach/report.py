@@ -63,17 +63,21 @@ def figures(results: dict[Setting, list[Run]], recorded: dict[str, Any]) -> dict
     groups = {setting.label: runs for setting, runs in results.items()}
     headline = {setting.label: results[setting] for setting in (BASELINE, Setting("mutual", 1), Setting("mutual", 2))}
     baseline, *others = recorded["settings"]
-    per_seed = {
-        Setting(each["method"], each["temperature"]).label: [
-            100 * (a - b) for a, b in zip(each["top1"], baseline["top1"], strict=True)
-        ]
-        for each in others
-    }
+
+    def per_seed(metric: str, factor: float) -> dict[str, list[float]]:
+        return {
+            Setting(each["method"], each["temperature"]).label: [
+                factor * (a - b) for a, b in zip(each[metric], baseline[metric], strict=True)
+            ]
+            for each in others
+        }
+
     return {
         "accuracy": plots.curves(groups, "top1"),
         "entropy": plots.curves(groups, "entropy"),
         "agreement": plots.matrices(headline, "agreement"),
-        "differences": plots.differences(per_seed),
+        "differences": plots.differences(per_seed("top1", 100)),
+        "nll_differences": plots.differences(per_seed("nll", 1), unit="nats of NLL, lower is better"),
     }
 
 

@@ -1,12 +1,15 @@
 """What many tests need: tiny images, one thread, the shared data where they are."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
+from dml_teach.cohort import Cohort
 from dml_teach.data.images import ImageSet
+from tests.resuming import Killed
 
 torch.set_num_threads(1)
 
@@ -37,6 +40,33 @@ def train_set() -> ImageSet:
 @pytest.fixture
 def test_set() -> ImageSet:
     return striped(45, seed=2)
+
+
+@pytest.fixture
+def sets(train_set, test_set):
+    return train_set, test_set
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Make the n-th step of the runs that follow raise `Killed`, or, given a signal, receive it."""
+    original = Cohort.step
+
+    def arm(number, sent=None):
+        counted = [0]
+
+        def step(self, images, labels):
+            counted[0] += 1
+            if counted[0] == number and sent is None:
+                raise Killed
+            if counted[0] == number:
+                signal.raise_signal(sent)
+            return original(self, images, labels)
+
+        monkeypatch.setattr(Cohort, "step", step)
+
+    yield arm
+    monkeypatch.setattr(Cohort, "step", original)
 
 
 @pytest.fixture(scope="session")

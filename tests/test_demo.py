@@ -63,7 +63,7 @@ def test_the_report_is_one_file_with_every_figure_in_words_and_nothing_from_outs
     assert not re.search(r"""(src|href)=["'](?!data:)""", page)
     assert "@import" not in page and "url(" not in page
     alternatives = re.findall(r'<img alt="([^"]+)"', page)
-    assert len(alternatives) == len(report.figures(results, demo.record(results))) == 4
+    assert len(alternatives) == len(report.figures(results, demo.record(results))) == 5
     for row in demo.table(demo.record(results)):
         for cell in report.cells(row):
             assert cell in page

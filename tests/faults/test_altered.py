@@ -12,7 +12,7 @@ from dml_teach.checkpoint import CheckpointWarning
 from dml_teach.errors import CheckpointError
 from dml_teach.trainer import resume
 from tests.conftest import striped
-from tests.same import assert_same
+from tests.resuming import assert_same
 
 SETTING = "adam"
 cases = [pytest.param(number, marks=() if number < 30 else pytest.mark.slow) for number in range(200)]

@@ -8,7 +8,7 @@ import pytest
 
 from dml_teach import runs
 from tests.faults.child import SETTINGS
-from tests.same import assert_same
+from tests.resuming import assert_same
 
 PLACES = ("before", "half", "after")
 CHECKPOINTS = 13  # of a run: at its start, after each of 9 steps, after each of 3 epochs
