@@ -134,8 +134,9 @@ def build_optimizer(recipe: Recipe, parameters: Iterable[Tensor]) -> torch.optim
 
 
 CLASSROOM = Recipe(name="classroom", epochs=30, batch_size=25, learning_rate=0.05)
-"""A few hundred images, small networks, one CPU core for some seconds, no augmentation: the corner where networks can
-fit their data and generalise badly, which is where mutual learning shows at this scale."""
+"""A few hundred images, small networks, one CPU core for some seconds, no augmentation: networks fit
+their data and generalise badly. Expect a lower NLL from mutual learning and no clear difference in accuracy (ours:
+book/recordings/demo.json, twelve seeds). The rate is the best of four settings tried on other seeds; see the README."""
 
 SMOKE = Recipe(name="smoke", epochs=2, batch_size=25, learning_rate=0.05, probe_images=50)
 """The shortest run that exercises everything; its numbers mean nothing."""

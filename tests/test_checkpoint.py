@@ -157,7 +157,7 @@ def swap(header):
 
 
 def rename(header):
-    header["c"] = header.pop("a")
+    header["aa"] = header.pop("a")  # the order of the names stays
 
 
 def reshape(header):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dml_teach import checkpoint, topology
+from dml_teach import checkpoint, models, topology
 from dml_teach.cohort import Cohort, Peer
 from dml_teach.errors import CheckpointError, DivergedError, RunError
 from dml_teach.trainer import resume, trained_network
@@ -77,6 +77,28 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(cut, sets, tmp_path
         assert_same(resume(cut, *sets, progress=False), whole)
 
 
+def test_what_the_killed_process_left_half_written_is_swept(cut, sets, tmp_path):
+    whole = begin(tmp_path / "whole", sets)
+    for folder in (cut, cut / "checkpoints"):
+        (folder / ".metrics.jsonl.0a1b2c3d.partial").write_text("half")
+    assert_same(resume(cut, *sets, progress=False), whole)
+
+
+def test_a_peer_finds_its_momentum_again_and_in_the_memory_format_of_its_parameter():
+    def peer():
+        network = models.build("small", 3, generator=torch.Generator().manual_seed(0))
+        network = network.to(memory_format=torch.channels_last)
+        return Peer(network, torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9))
+
+    one, other = peer(), peer()
+    one.update(one.predict(torch.randn(4, 3, 12, 12)).square().mean())
+    other.load_state({name: value.clone().contiguous() for name, value in one.state().items()})
+    assert other.state().keys() == one.state().keys()
+    for name, value in one.state().items():
+        assert torch.equal(other.state()[name], value) and other.state()[name].stride() == value.stride()
+    assert any(value.ndim == 4 and not value.is_contiguous() for value in one.state().values())
+
+
 def test_other_data_or_settings_are_refused_with_the_field_at_fault(cut, sets, train_set):
     with pytest.raises(CheckpointError, match="data"):
         resume(cut, striped(90, seed=7), sets[1], progress=False)
@@ -103,7 +125,10 @@ def test_a_full_disk_leaves_the_checkpoints_that_were_there(sets, tmp_path, monk
     assert_same(resume(tmp_path / "cut", *sets, progress=False), whole)
 
 
-def test_a_diverging_run_names_step_and_peer_and_keeps_the_last_good_checkpoint(sets, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("seconds", "good"), [(1e9, 3), (0.0, 4)])
+def test_a_diverging_run_names_step_and_peer_and_keeps_the_last_good_checkpoint(
+    seconds, good, sets, tmp_path, monkeypatch
+):
     original, counted = Cohort.step, [0]
 
     def step(self, images, labels):
@@ -114,9 +139,9 @@ def test_a_diverging_run_names_step_and_peer_and_keeps_the_last_good_checkpoint(
         return original(self, images, labels)
 
     monkeypatch.setattr(Cohort, "step", step)
-    with pytest.raises(DivergedError, match=r"peer [01] is no finite number at step 5.*step-0000000[34]"):
-        begin(tmp_path / "run", sets, checkpoint_seconds=1e9)
-    assert checkpoint.latest(tmp_path / "run" / "checkpoints").step == 3
+    with pytest.raises(DivergedError, match=rf"loss of peer [01] is no finite number at step 5.*step-0000000{good}"):
+        begin(tmp_path / "run", sets, checkpoint_seconds=seconds)
+    assert checkpoint.latest(tmp_path / "run" / "checkpoints").step == good
 
 
 class WithDropout(torch.nn.Module):
