@@ -3,17 +3,23 @@
 A wrong name, path or value gets one line on stderr and exit code 2; an interruption exits with 130.
 """
 
+import dataclasses
+import inspect
+import json
+import operator
+import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
 from dml_teach import __version__
 from dml_teach.errors import ConfigError, DmlTeachError, Interrupted
+from dml_teach.recipes import Recipe
 
 app = typer.Typer(
     name="dml-teach",
@@ -50,36 +56,44 @@ def demo(
     typer.echo(f"\nReport with figures: {report.write(out, results)}")
 
 
+def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command's `**settings` be an option for each field of a recipe, with its docstring as help."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    told = dict(re.findall(r"(?m)^    (\w+): ((?:.|\n {8})+)", inspect.getdoc(Recipe) or ""))
+    for field in dataclasses.fields(Recipe):
+        if field.name != "name":
+            help_text = " ".join(told[field.name].replace("`", "").split())
+            kind: Any = operator.getitem(Annotated, (field.type | None, typer.Option(help=help_text)))  # type: ignore
+            own.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+    command.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in own}
+    return command
+
+
 @app.command()
+@_recipe_options
 def train(
     data: Annotated[str, typer.Argument(help="bundled or cifar100.")],
     peers: Annotated[
         str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")
     ] = None,
     topology: Annotated[
-        str | None, typer.Option(help="mutual, independent, one-way (from peer 0) or ring. Default: mutual.")
+        str | None,
+        typer.Option(
+            help="mutual, independent, one-way (from --teacher, or from peer 0), ring, or self (each from itself on"
+            " images before augmentation). Default: mutual."
+        ),
     ] = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="With one-way: a finished run whose peer 0 teaches, frozen.")
+        list[str] | None,
+        typer.Option(
+            metavar="RUN[:PEER]",
+            help="With one-way: a finished run whose networks teach, frozen, or one of them; several are an ensemble.",
+        ),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="smoke, classroom, laptop or paper.")] = None,
-    order: Annotated[str | None, typer.Option(help="simultaneous or sequential (Algorithm 1 as printed).")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Of the posteriors that peers mimic; 1 in the paper.")
+    recipe: Annotated[
+        str | None, typer.Option(help="smoke, classroom, laptop or paper; the options below change it.")
     ] = None,
-    mimicry_weight: Annotated[float | None, typer.Option(help="Of the mimicry loss; 1 in the paper.")] = None,
-    mimicry: Annotated[
-        str | None, typer.Option(help="pairwise (the paper), ensemble (its DML_e) or summed (its code).")
-    ] = None,
-    warmup_epochs: Annotated[
-        float | None, typer.Option(help="The mimicry loss grows to its full weight over so many epochs.")
-    ] = None,
-    label_smoothing: Annotated[float | None, typer.Option(help="Share of the label spread over all classes.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="L2 penalty on the parameters.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="sgd or adam.")] = None,
     subset: Annotated[int | None, typer.Option(help="Train on this many images, drawn by content.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many runs, each with its own seed.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
@@ -89,34 +103,26 @@ def train(
         Path | None, typer.Option(help="Run folder, new or empty; with several seeds, their parent.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Run the networks through torch.compile: a minute of compiling first, and no gain on a CPU.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole plan and its cost, and stop.")] = False,
+    **settings: Any,
 ) -> None:
     """Train a cohort and write its run folder."""
     from dml_teach import recipes, trainer
-    from dml_teach import topology as topologies
     from dml_teach.data import sets
 
     sets.check(data)
     default_peers, default_recipe = DEFAULTS[data]
     names = [name.strip() for name in (peers or default_peers).split(",")]
-    chosen = recipes.by_name(recipe or default_recipe).with_(
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        temperature=temperature,
-        mimicry_weight=mimicry_weight,
-        mimicry=mimicry,
-        warmup_epochs=warmup_epochs,
-        label_smoothing=label_smoothing,
-        weight_decay=weight_decay,
-        optimizer=optimizer,
-        order=order,
-    )
-    members, frozen = _with_teacher(names, topology, teacher)
-    matrix = topologies.by_name(topology or ("mutual" if len(members) > 1 else "independent"), len(members))
-    if len(members) == 1 and topology not in (None, "independent"):
-        raise ConfigError(f"topology '{topology}' needs at least two peers, got --peers {names[0]}")
+    chosen = recipes.by_name(recipe or default_recipe).with_(**settings)
+    members, matrix, frozen = _cohort(names, topology, teacher or [])
     if dry_run:
         from dml_teach import plan
         from dml_teach.devices import choose
@@ -138,6 +144,7 @@ def train(
             subset=subset,
             frozen=frozen,
             device=device,
+            compiled=compiled,
             progress=not quiet,
         )
         typer.echo(_summary(finished))
@@ -155,6 +162,40 @@ def resume(
     with warnings.catch_warnings():
         warnings.showwarning = _warn
         typer.echo(_summary(trainer.resume(run, data=data_dir, progress=not quiet)))
+
+
+@app.command("runs")
+def list_runs(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FOLDER]...", help="Where to look, with all below. Default: runs.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Compare with the runs there, paired by seed.")
+    ] = None,
+    each: Annotated[bool, typer.Option("--each", help="A row for each run, not one for all seeds together.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as data.")] = False,
+) -> None:
+    """List the runs in a folder with their test results, or compare them with others."""
+    from dml_teach import overview
+    from dml_teach.overview import against as pairing
+    from dml_teach.overview import text
+
+    if each and against is not None:
+        raise ConfigError("--each goes without --against, which takes the seeds of a setting together")
+    entries, skipped = overview.search(folders or [folder for folder in (Path("runs"),) if folder.is_dir()])
+    baseline, more_skipped = overview.search([against] if against else [])
+    for line in dict.fromkeys(skipped + more_skipped):
+        _warn(f"skipped: {line}")
+    if against is None:
+        found = [[entry] for entry in entries] if each else overview.groups(entries)
+        data: Any = overview.as_data(found)
+        shown = text.overview(found) if found else text.NONE_FOUND
+    else:
+        compared, left_out = pairing.against(entries, baseline)
+        for line in left_out + [warning for comparison in compared for warning in comparison.warnings]:
+            _warn(line)
+        data, shown = pairing.as_data(compared, str(against)), text.comparisons(compared, str(against))
+    typer.echo(json.dumps(data, indent=2, allow_nan=False) if as_json else shown)
 
 
 @app.command()
@@ -208,16 +249,34 @@ def _refuse(message: str) -> int:
     return 2
 
 
-def _with_teacher(names: list[str], topology: str | None, teacher: Path | None):  # type: ignore[no-untyped-def]
-    """The peers of the cohort, with the frozen teacher in front if there is one, and the frozen ones' indices."""
-    if teacher is None:
-        return names, ()
-    if topology != "one-way":
+def _cohort(names: list[str], topology: str | None, teachers: list[str]):  # type: ignore[no-untyped-def]
+    """What `fit` needs to know of a cohort: its members, the topology (K, K), and which members are frozen."""
+    from dml_teach import topology as topologies
+    from dml_teach.peer import Echo
+
+    if teachers and topology != "one-way":
         raise ConfigError("--teacher goes with --topology one-way: in the others nobody has a fixed teacher")
+    if topology == "self":
+        echoes = [Echo(k) for k in range(len(names))]
+        return [*names, *echoes], topologies.self_taught(len(names)), ()
+    if teachers:
+        found = [network for told in teachers for network in _teachers(told)]
+        frozen = tuple(range(len(names), len(names) + len(found)))
+        return [*names, *found], topologies.taught(len(names), len(found)), frozen
+    if len(names) == 1 and topology not in (None, "independent"):
+        raise ConfigError(f"topology '{topology}' needs at least two peers, got --peers {names[0]}")
+    return names, topologies.by_name(topology or ("mutual" if len(names) > 1 else "independent"), len(names)), ()
+
+
+def _teachers(told: str):  # type: ignore[no-untyped-def]
+    """The trained networks of RUN, or of RUN:PEER."""
     from dml_teach import runs
     from dml_teach.trainer import trained_network
 
-    return [trained_network(runs.load(teacher), 0), *names], (0,)
+    folder, _, peer = told.rpartition(":")
+    alone = bool(folder) and peer.isdecimal()
+    run = runs.load(folder if alone else told)
+    return [trained_network(run, k) for k in ([int(peer)] if alone else run.learning)]
 
 
 def _summary(run) -> str:  # type: ignore[no-untyped-def]

@@ -13,14 +13,16 @@ batch-norm statistics a second time.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from dml_teach import losses, topology
-from dml_teach.errors import CheckpointError, ConfigError
+from dml_teach.errors import ConfigError
+from dml_teach.peer import Peer
+
+__all__ = ["ORDERS", "Cohort", "Peer", "PeerLosses", "StepReport"]
 
 ORDERS = ("simultaneous", "sequential")
 
@@ -29,20 +31,22 @@ class PeerLosses(NamedTuple):
     """The named losses of one peer in one step: scalars, in nats.
 
     Attributes:
-        supervised: cross-entropy with the labels.
+        supervised: cross-entropy with the labels, the mean over the images that have one.
         mimicry: as the cohort's loss has it; "pairwise" is sum_l W[k, l] D_KL(p_l || p_k) times T^2, which in mutual
             learning is the paper's mean pairwise divergence.
-        total: what the peer descends, label_weight * supervised + mimicry_weight * mimicry.
+        feature: the distance from the peers' features (`losses.feature_distance`); 0 unless it has a weight.
+        total: what the peer descends, label_weight * supervised + mimicry_weight * mimicry + feature_weight * feature.
     """
 
     supervised: Tensor
     mimicry: Tensor
+    feature: Tensor
     total: Tensor
 
 
 class StepReport(NamedTuple):
-    """What one step did: the losses of `PeerLosses` and the fraction of the batch that each peer had right before its
-    update.
+    """What one step did: the losses of `PeerLosses`, and the fraction of the images with a label that each peer had
+    right before its update.
 
     Each is (K,), detached, on the device (reading it is what waits for the device); NaN for a frozen peer, which has no
     loss.
@@ -50,96 +54,9 @@ class StepReport(NamedTuple):
 
     supervised: Tensor
     mimicry: Tensor
+    feature: Tensor
     total: Tensor
     top1: Tensor
-
-
-@dataclass
-class Peer:
-    """One member of a cohort.
-
-    Attributes:
-        network: images (B, 3, H, W) -> logits (B, C).
-        optimizer: updates this network's parameters and no others; None for a frozen peer.
-        frozen: a static teacher. It counts in K and in W, predicts in eval mode, and has no loss.
-        label_weight: weight of the cross-entropy; 0 for a student that hears its teachers alone.
-        mimicry_weight: weight of the mimicry loss; 1 in the paper.
-        label_smoothing: share of the label that is spread over all classes; 0 in the paper.
-    """
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer | None = None
-    frozen: bool = False
-    label_weight: float = 1.0
-    mimicry_weight: float = 1.0
-    label_smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("label_weight", "mimicry_weight"):
-            weight = getattr(self, name)
-            if not (math.isfinite(weight) and weight >= 0):
-                raise ConfigError(f"{name} must be a finite number of at least 0, got {weight}")
-        if self.frozen and self.optimizer is not None:
-            raise ConfigError("a frozen peer does not learn: give it no optimizer")
-        if not self.frozen and self.optimizer is None:
-            raise ConfigError("a peer that learns needs an optimizer (or frozen=True for a static teacher)")
-        if self.optimizer is not None:
-            own = {id(p) for p in self.network.parameters()}
-            if any(id(p) not in own for group in self.optimizer.param_groups for p in group["params"]):
-                raise ConfigError("a peer's optimizer must hold the parameters of its own network alone")
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Logits (B, C): with gradient in train mode, or, for a frozen peer, without gradient in eval mode."""
-        self.network.train(not self.frozen)
-        with torch.set_grad_enabled(not self.frozen):
-            return self.network(images)
-
-    @torch.no_grad()
-    def predict_again(self, images: Tensor) -> Tensor:
-        """Logits (B, C) after an update: in train mode, without gradient.
-
-        Running statistics stay where the first prediction left them.
-        """
-        scratch = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
-        return torch.func.functional_call(self.network, scratch, (images,))
-
-    def update(self, loss: Tensor) -> None:
-        """One step of the optimizer down the gradient of `loss` (scalar)."""
-        assert self.optimizer is not None
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-
-    def state(self) -> dict[str, Tensor]:
-        """All that the peer carries from one step to the next, by name: the tensors themselves, no copies."""
-        found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        if self.optimizer is not None:
-            for number, kept in self.optimizer.state_dict()["state"].items():
-                found |= {f"optimizer.{number}.{key}": v for key, v in kept.items() if isinstance(v, Tensor)}
-        return found
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on where `state()` was taken, in this process or another.
-
-        Raises:
-            CheckpointError: it is the state of another network.
-        """
-        try:
-            self.network.load_state_dict(_below("network.", state))
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise CheckpointError(f"the checkpoint does not fit a {type(self.network).__name__}: {reason}") from error
-        if self.optimizer is not None:
-            parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-            kept: dict[int, dict[str, Tensor]] = {}
-            for name, value in _below("optimizer.", state).items():
-                number, key = name.split(".", 1)
-                parameter = parameters[int(number)]
-                if value.shape == parameter.shape:
-                    # In the parameter's memory format: in another one, sums may be fused and rounded differently.
-                    value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-                kept.setdefault(int(number), {})[key] = value
-            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
 
 
 class Cohort:
@@ -183,21 +100,39 @@ class Cohort:
         self.temperature = temperature
         self.mimicry = losses.MIMICRY[mimicry]
         self.run = run
+        self._features = any(peer.feature_weight for peer in self.peers)
+        if self._features and order == "sequential":
+            raise ConfigError("feature_weight: features are compared in simultaneous order alone")
+        strangers = [type(p.network).__name__ for p in self.peers if not hasattr(p.network, "features")]
+        if self._features and strangers:
+            raise ConfigError(f"feature_weight: a {strangers[0]} shows no features; use networks of dml_teach.models")
+        self._graphs = any(peer.compiled and peer.device.type == "cuda" for peer in self.peers)
+        # An echo shares memory with a peer that learns, so it is done before that one moves its batch-norm statistics.
+        own = {id(p) for k in self.learning for p in self.peers[k].network.parameters()}
+        echoes = [k for k, peer in enumerate(self.peers) if peer.frozen and _shares(peer.network, own)]
+        self._turns = [echoes, [k for k in range(len(self.peers)) if k not in echoes]]
 
     def rewire(self, matrix: Tensor | Sequence[Sequence[float]]) -> None:
         """From now on let the peers learn from each other as this topology says, W (K, K)."""
         self.topology = topology.validate(matrix, peers=len(self.peers))
         self._weights = self.topology
 
-    def step(self, images: Tensor, labels: Tensor) -> StepReport:
-        """One mini-batch: every learning peer is updated once. Images (B, 3, H, W), labels (B,) int64."""
-        logits = list(self.run(lambda peer: peer.predict(images), self.peers))
+    def step(self, images: Tensor, labels: Tensor, clean: Tensor | None = None) -> StepReport:
+        """One mini-batch: every learning peer is updated once.
+
+        Args:
+            images: (B, 3, H, W), the same for all peers.
+            labels: (B,) int64, -1 for an image without a label.
+            clean: (B, 3, H, W), the same images before augmentation, for peers with `clean`; None if there are none.
+        """
+        logits, features = self._see(images, images if clean is None else clean)
         published = self._publish(logits)
 
         def learn(k: int) -> Tensor:
-            loss = self.loss(k, logits[k], published, labels)
+            loss = self.loss(k, logits[k], published, labels, features)
             self.peers[k].update(loss.total)
-            right = (logits[k].argmax(dim=1) == labels).to(loss.total.dtype).mean()
+            labelled = (labels >= 0).sum().clamp_min(1)
+            right = (logits[k].argmax(dim=1) == labels).sum().to(loss.total.dtype) / labelled
             return torch.stack([*loss, right]).detach()
 
         named = published.posteriors.new_full((len(StepReport._fields), len(self.peers)), torch.nan)
@@ -212,12 +147,40 @@ class Cohort:
                     published.posteriors[k], published.negative_entropies[k] = again
         return StepReport(*named)
 
-    def loss(self, k: int, logits: Tensor, published: losses.Published, labels: Tensor) -> PeerLosses:
-        """The named losses of peer k, each a scalar with gradient into `logits` (B, C)."""
+    def loss(
+        self,
+        k: int,
+        logits: Tensor,
+        published: losses.Published,
+        labels: Tensor,
+        features: Sequence[Tensor | None] = (),
+    ) -> PeerLosses:
+        """The named losses of peer k, each a scalar with gradient into `logits` (B, C), and into its own features.
+
+        `features` are those of all peers, K times (B, D), or nothing where no peer has a feature_weight.
+        """
         peer = self.peers[k]
         supervised = losses.cross_entropy(logits, labels, peer.label_smoothing)
         mimicry = self.mimicry(logits, published, self._weights[k], self.temperature)
-        return PeerLosses(supervised, mimicry, peer.label_weight * supervised + peer.mimicry_weight * mimicry)
+        total = peer.label_weight * supervised + peer.mimicry_weight * mimicry
+        if not peer.feature_weight:
+            return PeerLosses(supervised, mimicry, torch.zeros_like(total), total)
+        feature = losses.feature_distance(features[k], features, self._weights[k])  # type: ignore[arg-type]
+        return PeerLosses(supervised, mimicry, feature, total + peer.feature_weight * feature)
+
+    def _see(self, images: Tensor, clean: Tensor) -> tuple[list[Tensor], list[Tensor | None]]:
+        """Logits and features of all peers."""
+        if self._graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # what graphs put out stays alive until the next step
+        found: list[Any] = [None] * len(self.peers)
+
+        def look(k: int) -> None:
+            peer = self.peers[k]
+            found[k] = peer.see(clean if peer.clean else images, self._features)
+
+        for turn in self._turns:
+            list(self.run(look, turn))
+        return [logits for logits, _ in found], [features for _, features in found]
 
     def _publish(self, logits: list[Tensor]) -> losses.Published:
         shapes = {tuple(z.shape) for z in logits}
@@ -229,6 +192,5 @@ class Cohort:
         return published
 
 
-def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The part of a state whose names begin with `prefix`, without it."""
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+def _shares(network: nn.Module, parameters: set[int]) -> bool:
+    return any(id(parameter) in parameters for parameter in network.parameters())

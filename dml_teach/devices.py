@@ -1,4 +1,14 @@
-"""Which device a run uses, by a rule that `dml-teach doctor` shows."""
+"""Which device a run uses, and how, by rules that `dml-teach doctor` shows.
+
+device      the first CUDA GPU, else Apple's GPU, else the CPU
+precision   where a recipe says "auto": bf16 on a GPU or CPU that multiplies it in hardware, fp16 on an older CUDA
+            GPU, else fp32. MobileNet's depthwise convolutions stay in fp32 on a CPU, whose bf16 kernels for them
+            are slow
+layout      channels_last everywhere: never slower where it was measured
+optimizer   one fused kernel on CUDA; on a CPU that changes nothing
+peers       on a CPU a thread for each, with one thread inside; on a GPU one after the other, in its one queue
+compiling   only when asked: on a CPU it costs a minute and gains nothing
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +37,22 @@ def choose(name: str = "auto") -> torch.device:
     if device.type == "meta":
         raise ConfigError("device 'meta' holds no numbers; try --device cpu")
     return device
+
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Number formats of the forward pass, by the names that recipes use."""
+
+
+def precision(name: str, device: torch.device) -> str:
+    """The format of that name, a key of `DTYPES`; "auto" is what pays on this device."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
+    return "fp32"
 
 
 @contextmanager

@@ -23,6 +23,8 @@ def examine(root: Path | None = None) -> str:
         ("dml_teach", f"{__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"),
         ("PyTorch", f"{torch.__version__}, torchvision {provenance.version('torchvision') or 'missing'}"),
         ("device", _device()),
+        ("precision", _precision()),
+        ("peers", _peers()),
         ("networks", ", ".join(models.NAMES)),
         ("course", "ready" if not missing else f"missing: {', '.join(missing)}"),
         ("bundled data", _bundled()),
@@ -38,6 +40,19 @@ def _device() -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} (cuda)"
     return f"{provenance.processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads ({device.type})"
+
+
+def _precision() -> str:
+    device = devices.choose()
+    auto = devices.precision("auto", device)
+    faster = {"bf16": "multiplies bf16 in hardware", "fp16": "has no bf16", "fp32": "gains nothing from less"}
+    return f"{auto} for laptop and paper recipes ({device.type} {faster[auto]}), fp32 in the classroom; channels_last"
+
+
+def _peers() -> str:
+    if devices.choose().type == "cpu":
+        return "a thread for each, with one thread inside; depthwise convolutions in fp32; plain optimizers"
+    return "one after the other in the device's queue; fused optimizers on CUDA; compiling when asked (--compile)"
 
 
 def _bundled() -> str:

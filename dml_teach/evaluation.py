@@ -24,7 +24,7 @@ def predict(network: nn.Module, data: ImageSet, device: torch.device) -> Tensor:
 
 def predict_all(cohort: Cohort, data: ImageSet, device: torch.device) -> Tensor:
     """Logits (K, N, C) of all peers."""
-    return torch.stack(list(cohort.run(lambda peer: predict(peer.network, data, device), cohort.peers)))
+    return torch.stack(list(cohort.run(lambda peer: predict(peer.evaluated, data, device), cohort.peers)))
 
 
 def compare(logits: Tensor, labels: Tensor, learning: Sequence[int]) -> dict[str, Any]:

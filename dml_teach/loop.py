@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from dml_teach import __version__, checkpoint, interrupts, runs
+from dml_teach import __version__, checkpoint, interrupts, runs, topology
 from dml_teach.checkpoint import Checkpoint
 from dml_teach.cohort import Cohort, StepReport
 from dml_teach.data.batches import Batches
@@ -33,7 +33,9 @@ from dml_teach.recipes import Recipe, learning_rate, mimicry_weight
 CHECK_EVERY = 32  # steps: rarely enough for a GPU to run ahead, soon enough to stop a run that has diverged
 CHECKPOINT_SECONDS = 300.0
 FOLDER = "checkpoints"
-TOTAL = StepReport._fields.index("total")
+ROWS = StepReport._fields
+TOTAL = ROWS.index("total")
+LABELLED = ("supervised", "top1")  # means over the images that have a label; the others over all
 
 
 @dataclass
@@ -49,9 +51,11 @@ class Training:
         held_out: the probe images.
         test: the test images.
         device: where it all happens.
+        partners: draws each peer's teacher of a step where the recipe wants a single one.
         checkpoint_seconds: a checkpoint is due after so many seconds, and after every epoch; None writes none.
         epoch, step: how many are finished.
-        sums, seen: the running epoch's step reports (4, K), each times its images, and the number of images.
+        sums, seen: the running epoch's step reports (R, K), each row times the images that it is a mean over, and how
+            many these were, (R, 1).
         seconds: the running epoch's time so far.
         posteriors: of the probe images after each epoch, E times (K, N, C).
         digests: of what each epoch left in the run folder.
@@ -65,11 +69,12 @@ class Training:
     held_out: ImageSet
     test: ImageSet
     device: torch.device
+    partners: torch.Generator
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS
     epoch: int = 0
     step: int = 0
     sums: Tensor = field(default_factory=lambda: torch.zeros(()))
-    seen: int = 0
+    seen: Tensor = field(default_factory=lambda: torch.zeros(()))
     seconds: float = 0.0
     posteriors: list[Tensor] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
@@ -92,6 +97,8 @@ class Training:
         signals: AbstractContextManager[list[int]] = interrupts.noted()
         if self.checkpoint_seconds is None:
             signals = nullcontext([])  # without a checkpoint there is no good moment to stop
+        self._matrix = self.cohort.topology
+        self._of_labelled = torch.tensor([[row in LABELLED] for row in ROWS], device=self.device)
         with (
             peers_side_by_side(len(self.cohort.peers) if parallel else 1, self.device) as self.cohort.run,
             signals as self._signals,
@@ -110,10 +117,12 @@ class Training:
     def _train_epoch(self, bar: tqdm) -> None:
         """The steps of the epoch that are still to be done, and its record."""
         started = time.perf_counter() - self.seconds
-        for images, labels in self.batches:
+        for images, labels, *clean in self.batches:
             self._follow_schedule(self.epoch + (self.step - self.epoch * len(self.batches)) / len(self.batches))
-            report = torch.stack(self.cohort.step(images, labels)) * len(labels)
-            self.sums, self.seen = self.sums.to(report) + report, self.seen + len(labels)
+            report = torch.stack(self.cohort.step(images, labels, *clean))
+            counts = torch.where(self._of_labelled, (labels >= 0).sum(), len(labels))  # (R, 1)
+            report = report * counts
+            self.sums, self.seen = self.sums.to(report) + report, self.seen.to(report) + counts
             self.step += 1
             self._recent.append(report)
             if len(self._recent) == CHECK_EVERY:
@@ -125,12 +134,14 @@ class Training:
                 self._stop_if_asked()
         self._check()
         self._record(started, bar)
-        self.epoch, self.sums, self.seen, self.seconds = self.epoch + 1, torch.zeros(()), 0, 0.0
+        self.epoch, self.sums, self.seen, self.seconds = self.epoch + 1, torch.zeros(()), torch.zeros(()), 0.0
         self.save()
         self._stop_if_asked()
 
     def _follow_schedule(self, epoch: float) -> None:
-        """Learning rate and mimicry weight at `epoch` epochs into the run."""
+        """Learning rate, mimicry weight and partners at `epoch` epochs into the run."""
+        if self.recipe.partners == "one":
+            self.cohort.rewire(topology.draw_partners(self._matrix, self.partners))
         rate, weight = learning_rate(self.recipe, epoch), mimicry_weight(self.recipe, epoch)
         for k in self.cohort.learning:
             self.cohort.peers[k].mimicry_weight = weight
@@ -141,7 +152,7 @@ class Training:
         """Compare the peers on the probe images and write the epoch down."""
         logits = predict_all(self.cohort, self.held_out, self.device)
         self.posteriors.append(logits.softmax(dim=-1))
-        supervised, mimicry, total, right = self.sums.cpu() / self.seen
+        supervised, mimicry, feature, total, right = self.sums.cpu() / self.seen.cpu()
         record = {
             "split": "probe",
             "epoch": self.epoch + 1,
@@ -149,6 +160,7 @@ class Training:
             "seconds": round(time.perf_counter() - started, 3),
             "supervised": supervised,
             "mimicry": mimicry,
+            "feature": feature,
             "total": total,
             "train_top1": right,
             **compare(logits, self.held_out.labels, self.cohort.learning),
@@ -158,7 +170,7 @@ class Training:
 
     def _finish(self) -> None:
         for k, peer in enumerate(self.cohort.peers):
-            runs.write_weights(self.folder, k, peer.network)
+            runs.write_weights(self.folder, k, peer.evaluated)
         logits = predict_all(self.cohort, self.test, self.device)
         runs.append(self.folder, {"split": "test", **compare(logits, self.test.labels, self.cohort.learning)})
         checkpoint.discard(self.folder / FOLDER)
@@ -176,13 +188,14 @@ class Training:
                 raise self._diverged(f"the weights of peer {k} are", self.step)
         order = self.batches.state()
         tensors = {f"peer.{k}.{name}": value for k, peer in enumerate(peers) for name, value in peer.state().items()}
-        tensors |= {"batches.order": order["order"], "batches.augmentation": order["augmentation"], "sums": self.sums}
+        tensors |= {"batches.order": order["order"], "batches.augmentation": order["augmentation"]}
+        tensors |= {"sums": self.sums, "seen": self.seen, "partners": self.partners.get_state()}
         tensors |= {f"random.{device}": state for device, state in _random_states(self.device).items()}
         facts = {
             "config": self.config,
             "arithmetic": _arithmetic(),
             "position": order["position"],
-            **{name: getattr(self, name) for name in ("epoch", "seen", "seconds", "digests")},
+            **{name: getattr(self, name) for name in ("epoch", "seconds", "digests")},
         }
         checkpoint.save(self.folder / FOLDER, self.step, tensors, facts)
         self._saved = time.monotonic()
@@ -196,8 +209,9 @@ class Training:
             peer.load_state({name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)})
         order, augmentation = tensors["batches.order"], tensors["batches.augmentation"]
         self.batches.load_state({"order": order, "augmentation": augmentation, "position": facts["position"]})
-        self.step, self.sums = found.step, tensors["sums"].to(self.device)
-        for name in ("epoch", "seen", "seconds", "digests"):
+        self.partners.set_state(tensors["partners"])
+        self.step, self.sums, self.seen = found.step, *(tensors[name].to(self.device) for name in ("sums", "seen"))
+        for name in ("epoch", "seconds", "digests"):
             setattr(self, name, facts[name])
         self.posteriors = runs.cut_back(self.folder, self.digests)
         torch.set_rng_state(tensors["random.cpu"])

@@ -12,6 +12,7 @@ Source: Zhang, Xiang, Hospedales, Lu, *Deep Mutual Learning* (2018); Hinton, Vin
 *Distilling the Knowledge in a Neural Network* (2015), for the temperature.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -34,14 +35,17 @@ def log_posterior(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """The supervised loss, batch mean of -log p^label: logits (B, C), labels (B,) int64 -> scalar.
+    """The supervised loss, mean of -log p^label: logits (B, C), labels (B,) int64 -> scalar.
+
+    A label of -1 means that the image has none: it does not count, and a batch without any label costs 0.
 
     With `smoothing` s the target is (1 - s) one-hot + s / C instead of the one-hot label: a teacher that knows nothing
     but never lets the network be certain. The paper's code for re-identification uses .1, its text does not mention it.
     """
     if not 0 <= smoothing < 1:
         raise ConfigError(f"label smoothing must be a share from 0 to below 1, got {smoothing}")
-    return F.cross_entropy(upcast(logits), labels, label_smoothing=smoothing)
+    total = F.cross_entropy(upcast(logits), labels, label_smoothing=smoothing, ignore_index=-1, reduction="sum")
+    return total / (labels >= 0).sum().clamp_min(1)
 
 
 def kl_divergence(reference_logits: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:
@@ -151,6 +155,28 @@ def summed_mimicry(logits: Tensor, published: Published, weights: Tensor, temper
     """
     teachers = (weights > 0).sum().to(published.posteriors)
     return teachers * mimicry_of_mixture(logits, published, weights, temperature)
+
+
+def feature_distance(features: Tensor, peer_features: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """The L2 variant: mean over batch and dimensions of the squared distance from the peers' features, weighted.
+
+    No gradient reaches the peers. Source: the paper's comparison of matching posteriors with matching features. How it
+    scales the distance is not known; the mean over dimensions, so that wide and narrow networks pay alike, is ours.
+
+    Args:
+        features: (B, D) of the peer that learns.
+        peer_features: K times (B, D), of all peers.
+        weights: (K,), the learner's row of the topology.
+
+    Raises:
+        ConfigError: two networks have features of different width.
+    """
+    widths = sorted({f.shape[-1] for f in peer_features})
+    if len(widths) > 1:
+        raise ConfigError(f"features of {widths[0]} and {widths[-1]} numbers can not be compared; use equal networks")
+    others = upcast(torch.stack([f.detach() for f in peer_features]))
+    distances = (upcast(features) - others).square().mean(dim=(1, 2))  # (K,)
+    return weights.to(distances) @ distances
 
 
 MIMICRY = {"pairwise": mimicry_of_mixture, "ensemble": mimicry_of_ensemble, "summed": summed_mimicry}

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from dml_teach import models
+from dml_teach import devices, models
 from dml_teach.data.sets import Facts
 from dml_teach.errors import ConfigError
+from dml_teach.peer import Echo
 from dml_teach.recipes import PAPER_SOURCES, Recipe
 
 SLOTS = {"sgd": 1, "adam": 2}
@@ -38,7 +39,7 @@ def activation_bytes(network: nn.Module, batch_size: int, channels: int, height:
 
 
 def describe(
-    peers: Sequence[str | nn.Module],
+    peers: Sequence[str | nn.Module | Echo],
     topology: Tensor,
     data: Facts,
     subset: int | None,
@@ -48,7 +49,7 @@ def describe(
     """The whole plan as text.
 
     Args:
-        peers: the cohort, K names from `models.NAMES` or networks.
+        peers: the cohort, K of what `trainer.fit` takes; a network given as such is a frozen teacher.
         topology: W (K, K).
         data: what is known of the data set, which need not be there.
         subset: how many images to train on; None for all but the recipe's probe images.
@@ -68,25 +69,21 @@ def describe(
     lines = [
         f"{len(peers)} peer{'s'[: len(peers) > 1]} on {images} images of {data.name}, {device.type}",
         f"  {recipe.epochs} epochs of {steps} steps: {recipe.epochs * steps} steps of {recipe.batch_size} images",
+        f"  forward pass in {devices.precision(recipe.precision, device)}",
         "",
         "peers",
     ]
     total = 0
     for k, peer in enumerate(peers):
-        network = models.build(peer, data.classes, channels=data.channels) if isinstance(peer, str) else peer
-        name = peer if isinstance(peer, str) else "frozen teacher"
-        parameters = sum(p.numel() for p in network.parameters())
-        state = 4 * parameters * (2 + SLOTS[recipe.optimizer])  # weights, gradients, and what the optimizer keeps
-        activations = activation_bytes(network, recipe.batch_size, data.channels, data.height, data.width)
-        total += state + activations
+        row, needed = _peer(peer, peers, data, recipe)
+        total += needed
         teachers = [f"{l} ({topology[k, l]:.3g})" for l in range(len(peers)) if topology[k, l] > 0]
         lines.append(
-            f"  {k} {name:<14} {parameters:>11,} parameters, {_mib(state)} with optimizer, {_mib(activations)}"
-            f" activations; learns from {', '.join(teachers) or 'labels alone'}"
+            f"  {k} {row}; learns from {', '.join(teachers) or ('nobody' if _taught(peer) else 'labels alone')}"
         )
     lines += [
         f"  memory: {_mib(total)} for the peers in fp32, {_mib(images * pixels)} for the images as bytes",
-        "  (counted from shapes; what convolutions use for scratch comes on top)",
+        "  (counted from shapes; half precision takes less, what convolutions use for scratch comes on top)",
         "",
         f"recipe {recipe.name}",
     ]
@@ -95,6 +92,27 @@ def describe(
             source = PAPER_SOURCES.get(field, "") if recipe.name == "paper" else ""
             lines.append(f"  {field:<16} {value!s:<14} {source}".rstrip())
     return "\n".join(lines)
+
+
+def _taught(peer: str | nn.Module | Echo) -> bool:
+    return not isinstance(peer, str)
+
+
+def _peer(
+    peer: str | nn.Module | Echo, peers: Sequence[str | nn.Module | Echo], data: Facts, recipe: Recipe
+) -> tuple[str, int]:
+    """A peer's line of the plan, and its bytes."""
+    if isinstance(peer, Echo):
+        return f"{f'peer {peer.of} itself':<14} on images before augmentation, frozen", 0
+    network = models.build(peer, data.classes, channels=data.channels) if isinstance(peer, str) else peer
+    parameters = sum(p.numel() for p in network.parameters())
+    if not isinstance(peer, str):
+        return f"{'frozen teacher':<14} {parameters:>11,} parameters, {_mib(4 * parameters)}", 4 * parameters
+    # Weights, gradients, what the optimizer keeps, and the moving average.
+    state = 4 * parameters * (2 + SLOTS[recipe.optimizer] + bool(recipe.ema))
+    activations = activation_bytes(network, recipe.batch_size, data.channels, data.height, data.width)
+    line = f"{peer:<14} {parameters:>11,} parameters, {_mib(state)} with optimizer, {_mib(activations)} activations"
+    return line, state + activations
 
 
 def _mib(count: int) -> str:

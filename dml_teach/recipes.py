@@ -7,12 +7,12 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from dml_teach.errors import ConfigError
+
+if TYPE_CHECKING:  # a recipe is data: the command line shows its fields without waiting for PyTorch
+    import torch
 
 SCHEDULES: dict[str, Callable[["Recipe", float], float]] = {
     "cosine": lambda recipe, epoch: (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2,
@@ -24,6 +24,8 @@ SCHEDULES: dict[str, Callable[["Recipe", float], float]] = {
 ORDERS = ("simultaneous", "sequential")
 OPTIMIZERS = ("sgd", "adam")
 MIMICRY = ("pairwise", "ensemble", "summed")
+PARTNERS = ("all", "one")
+PRECISIONS = ("fp32", "bf16", "fp16", "auto")
 
 
 def _count(value: Any) -> bool:
@@ -42,12 +44,17 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("epochs", "batch_size", "step_epochs", "probe_images"), (_count, "an integer of at least 1")),
     **dict.fromkeys(("learning_rate", "temperature"), (_above_0, "a finite number above 0")),
     **dict.fromkeys(
-        ("weight_decay", "label_weight", "mimicry_weight", "warmup_epochs"),
+        ("weight_decay", "label_weight", "mimicry_weight", "feature_weight", "warmup_epochs"),
         (_at_least_0, "a finite number of at least 0"),
     ),
     "optimizer": (lambda v: v in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
     "second_moment": (lambda v: _above_0(v) and v < 1, "above 0 and below 1"),
-    "label_smoothing": (lambda v: _at_least_0(v) and v < 1, "a share from 0 to below 1"),
+    **dict.fromkeys(
+        ("label_smoothing", "label_noise", "ema"), (lambda v: _at_least_0(v) and v < 1, "a share from 0 to below 1")
+    ),
+    "labelled": (lambda v: _above_0(v) and v <= 1, "a share above 0, up to 1"),
+    "partners": (lambda v: v in PARTNERS, f"one of {', '.join(PARTNERS)}"),
+    "precision": (lambda v: v in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
     "mimicry": (lambda v: v in MIMICRY, f"one of {', '.join(MIMICRY)}"),
     "momentum": (lambda v: _above_0(v) and v < 1, "above 0, for Nesterov, and below 1"),
     "schedule": (lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
@@ -78,9 +85,17 @@ class Recipe:
         label_smoothing: share of the label that is spread over all classes.
         mimicry: "pairwise" as in the paper, "ensemble" (its DML_e), or "summed" as in its code; see `losses.MIMICRY`.
         mimicry_weight: weight of the mimicry loss.
+        feature_weight: weight of the distance between the peers' features, the paper's L2 variant; 0 leaves it out.
         warmup_epochs: the mimicry loss grows from 0 to its full weight over so many epochs (a fraction is allowed), so
             that peers do not copy each other while they know nothing.
+        partners: "all" to learn from the topology's mixture of teachers, or "one" to learn in every step from a single
+            teacher, drawn with the topology's weights: with the mutual topology, a random partner.
         order: "simultaneous" or "sequential" (Algorithm 1 as printed).
+        ema: decay of an exponential moving average of each peer's weights, which is then what is evaluated; 0: none.
+        precision: of the forward pass: "fp32", "bf16", "fp16", or "auto" for what pays on the device (`devices`).
+            Weights and losses are in fp32 always.
+        labelled: share of the training labels that are used, the same of every class; all images are mimicked on.
+        label_noise: share of the training labels that are replaced, before training, by another class at random.
         probe_images: training images held out from training, on which the peers are compared after every epoch.
     """
 
@@ -100,8 +115,14 @@ class Recipe:
     label_smoothing: float = 0.0
     mimicry: str = "pairwise"
     mimicry_weight: float = 1.0
+    feature_weight: float = 0.0
     warmup_epochs: float = 0.0
+    partners: str = "all"
     order: str = "simultaneous"
+    ema: float = 0.0
+    precision: str = "fp32"
+    labelled: float = 1.0
+    label_noise: float = 0.0
     probe_images: int = 200
 
     def __post_init__(self) -> None:
@@ -125,12 +146,16 @@ def mimicry_weight(recipe: Recipe, epoch: float) -> float:
     return recipe.mimicry_weight * (min(1.0, epoch / recipe.warmup_epochs) if recipe.warmup_epochs else 1.0)
 
 
-def build_optimizer(recipe: Recipe, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-    """The recipe's optimizer over a network's parameters."""
-    rate, decay = recipe.learning_rate, recipe.weight_decay
+def build_optimizer(recipe: Recipe, parameters: "Iterable[torch.Tensor]") -> "torch.optim.Optimizer":
+    """The recipe's optimizer over a network's parameters; on CUDA one fused kernel updates them all."""
+    import torch
+
+    parameters = list(parameters)
+    fused = True if parameters and parameters[0].device.type == "cuda" else None
+    common: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": fused}
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(parameters, rate, betas=(recipe.momentum, recipe.second_moment), weight_decay=decay)
-    return torch.optim.SGD(parameters, rate, momentum=recipe.momentum, weight_decay=decay, nesterov=True)
+        return torch.optim.Adam(parameters, betas=(recipe.momentum, recipe.second_moment), **common)
+    return torch.optim.SGD(parameters, momentum=recipe.momentum, nesterov=True, **common)
 
 
 CLASSROOM = Recipe(name="classroom", epochs=30, batch_size=25, learning_rate=0.05)
@@ -142,7 +167,14 @@ SMOKE = Recipe(name="smoke", epochs=2, batch_size=25, learning_rate=0.05, probe_
 """The shortest run that exercises everything; its numbers mean nothing."""
 
 LAPTOP = Recipe(
-    name="laptop", epochs=15, batch_size=64, learning_rate=0.1, weight_decay=5e-4, augment=True, probe_images=500
+    name="laptop",
+    epochs=15,
+    batch_size=64,
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    augment=True,
+    precision="auto",
+    probe_images=500,
 )
 """A subset of CIFAR-100 on a CPU within the hour. Rate, batch and augmentation are the paper's; weight decay is what
 replications use."""
@@ -156,6 +188,7 @@ PAPER_CIFAR100 = Recipe(
     schedule="step",
     step_epochs=60,
     augment=True,
+    precision="auto",
     probe_images=500,
 )
 """CIFAR-100 as the paper trains it: SGD with Nesterov momentum .9, rate .1 divided by ten every 60
@@ -179,8 +212,14 @@ PAPER_SOURCES = {
     "label_smoothing": "paper: not mentioned for CIFAR",
     "mimicry": "paper: the mean over the peers; its code sums",
     "mimicry_weight": "paper: no weights",
+    "feature_weight": "paper: only in a comparison",
     "warmup_epochs": "paper: none",
+    "partners": "paper: all peers",
     "order": "ours: simultaneous; the paper prints sequential (Algorithm 1)",
+    "ema": "paper: not mentioned for CIFAR",
+    "precision": "ours: what pays on the device; the paper does not say",
+    "labelled": "paper: all labels",
+    "label_noise": "paper: none",
     "probe_images": "ours: held out from training",
 }
 """Where each value of `PAPER_CIFAR100` comes from."""

@@ -12,7 +12,9 @@ Every line of metrics.jsonl is an object. With K peers (a frozen teacher counts;
 
     split                  "probe" after an epoch, "test" in the last line
     epoch, learning_rate, seconds          of the epoch, on "probe" lines
-    supervised, mimicry, total, train_top1 means over the epoch's training steps, lists of K, on "probe" lines
+    supervised, mimicry, feature, total, train_top1
+                           means over the epoch's training images, lists of K, on "probe" lines; the first and the last
+                           over those that have a label
     top1, nll, entropy     of each peer, lists of K
     pairwise_kl, agreement (K, K) matrices: row k, column l, D_KL(p_l || p_k) in nats and the fraction of equal answers
     mean_pairwise_kl, mean_agreement       over the pairs of learning peers; null if only one learns

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 
 
-def generator(seed: int, purpose: str, index: int = 0) -> torch.Generator:
-    """A generator on the CPU for one purpose ("weights", "order", "augmentation", ...) and, where there are several,
-    one index."""
+def generator(seed: int, purpose: str, index: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
+    """A generator for one purpose ("weights", "order", "augmentation", ...) and, where there are several, one index.
+
+    On the CPU, unless the numbers are drawn on another `device`, which has a sequence of its own.
+    """
     entropy = [seed, zlib.crc32(purpose.encode()), index]
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state))
+    return torch.Generator(device).manual_seed(int(state))

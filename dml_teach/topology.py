@@ -37,6 +37,18 @@ def one_way(peers: int, teacher: int = 0) -> Tensor:
     return matrix
 
 
+def taught(students: int, teachers: int) -> Tensor:
+    """Every student learns from all teachers alike, an ensemble: W (S + T, S + T), the students first."""
+    matrix = torch.zeros(_count(students) + _count(teachers), students + teachers, dtype=torch.float64)
+    matrix[:students, students:] = 1 / teachers
+    return matrix
+
+
+def self_taught(peers: int) -> Tensor:
+    """Self-distillation: peer k learns from peer K + k, which is itself seen otherwise: W (2K, 2K)."""
+    return torch.eye(2 * _count(peers), dtype=torch.float64).roll(peers, dims=1).triu()
+
+
 def ring(peers: int) -> Tensor:
     """Peer k learns from peer k - 1, and peer 0 from the last; a single peer learns alone."""
     if _count(peers) == 1:
@@ -88,6 +100,17 @@ def validate(matrix: Tensor | Sequence[Sequence[float]], peers: int | None = Non
                 f"topology row {k} sums to {total:.6g}; a row must sum to 1, or to 0 to learn from labels alone"
             )
     return matrix
+
+
+def draw_partners(matrix: Tensor, generator: torch.Generator) -> Tensor:
+    """For each peer one of its teachers, drawn with the weights of its row: W (K, K) -> (K, K), a single 1 in each row.
+
+    The mean over many draws is W itself. A row of zeros stays. `generator` is a CPU generator.
+    """
+    drawn = torch.zeros_like(matrix)
+    listening = matrix.sum(dim=1).nonzero().flatten()
+    drawn[listening, torch.multinomial(matrix[listening], 1, generator=generator).flatten()] = 1
+    return drawn
 
 
 def _count(peers: int) -> int:

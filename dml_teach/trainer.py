@@ -6,27 +6,30 @@ had never stopped. The loop itself is `loop.Training`.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dml_teach import checkpoint, models, provenance, runs, seeds
+from dml_teach import checkpoint, devices, models, provenance, runs, seeds
 from dml_teach.cohort import Cohort, Peer
-from dml_teach.data import sets
+from dml_teach.data import labels, sets
 from dml_teach.data.batches import Batches
 from dml_teach.data.images import ImageSet, content_hashes, split
-from dml_teach.devices import choose
 from dml_teach.errors import CheckpointError, ConfigError, RunError
 from dml_teach.loop import CHECKPOINT_SECONDS, FOLDER, Training, require_same
+from dml_teach.peer import Echo, echo
 from dml_teach.recipes import Recipe, build_optimizer
 from dml_teach.runs import Run
 
+Member = str | nn.Module | Echo
+"""What a cohort is made of: a network to be built by name, a network, or a peer as its own teacher."""
+
 
 def fit(
-    peers: Sequence[str | nn.Module],
+    peers: Sequence[Member],
     matrix: Tensor | Sequence[Sequence[float]],
     train: ImageSet,
     test: ImageSet,
@@ -38,13 +41,15 @@ def fit(
     frozen: Collection[int] = (),
     device: str = "auto",
     parallel: bool = True,
+    compiled: bool = False,
     progress: bool = True,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
 ) -> Run:
     """Train a cohort and return its run.
 
     Args:
-        peers: a name from `models.NAMES` for each network to be built, or a network; K of them.
+        peers: a name from `models.NAMES` for each network to be built, a network, or `Echo(k)`, which is peer k as a
+            teacher of its own on images before augmentation; K of them.
         matrix: the topology W (K, K), who learns from whom.
         train: the training images; recipe.probe_images of them are held out.
         test: the test images, read once, after the last epoch.
@@ -54,9 +59,10 @@ def fit(
         out: the run's folder, new or empty.
         subset: train on this many images, drawn by content; None for all that are not held out.
         frozen: which peers are static teachers; they must be given as networks, since an untrained teacher knows
-            nothing.
+            nothing. An echo is frozen anyway.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         parallel: on a CPU, run the peers side by side, each in a thread of its own; the result is the same bit for bit.
+        compiled: run the networks through `torch.compile`; results differ from those without in the last digits.
         progress: show a bar, a tick per step.
         checkpoint_seconds: write a checkpoint after so many seconds, and after every epoch, for `resume`; None writes
             none, for runs that are sooner done again.
@@ -68,14 +74,14 @@ def fit(
         DivergedError: a loss or a weight is no longer finite.
         Interrupted: SIGINT or SIGTERM came; a checkpoint has been written. (Without checkpoints, both are as usual.)
     """
-    folder, place = Path(out), choose(device)
-    training, held_out = split(train, recipe.probe_images, subset)
-    cohort = build_cohort(peers, matrix, recipe, seed=seed, frozen=frozen, data=train, device=place)
-    config = describe(peers, cohort, recipe, seed, training, held_out, test, place)
-    begun = Training(
-        folder, config, cohort, _batches(training, recipe, seed, place), recipe, held_out, test, place,
-        checkpoint_seconds,
-    )  # fmt: skip
+    folder, place = Path(out), devices.choose(device)
+    training, held_out = prepare(train, recipe, seed, subset)
+    execution = {
+        "device": str(place), "precision": devices.precision(recipe.precision, place), "compiled": compiled
+    }  # fmt: skip
+    cohort = build_cohort(peers, matrix, recipe, seed=seed, frozen=frozen, data=train, execution=execution)
+    config = describe(peers, cohort, recipe, seed, training, held_out, test, execution)
+    begun = _training(folder, config, cohort, recipe, seed, training, held_out, test, checkpoint_seconds)
     probe = runs.Probe(
         held_out.labels, tuple(content_hashes(held_out.images)), held_out.images if train.may_store_images else None
     )
@@ -90,7 +96,7 @@ def resume(
     test: ImageSet | None = None,
     *,
     data: Path | str | None = None,
-    peers: Sequence[str | nn.Module] | None = None,
+    peers: Sequence[Member] | None = None,
     parallel: bool = True,
     progress: bool = True,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
@@ -123,60 +129,92 @@ def resume(
     require_same(found, "config", found.facts["config"], _without_format(run.config))
     config, recipe = found.facts["config"], Recipe(**run.config["recipe"])
     try:
-        place = choose(config["device"])
+        devices.choose(config["device"])
     except ConfigError as error:
         raise CheckpointError(
             f"{found.path}: the run can go on only on device '{config['device']}'; {error}"
         ) from error
     if train is None or test is None:
         train, test = sets.load(config["data"]["name"], data)
-    training, held_out = split(train, recipe.probe_images, config["data"]["training_images"])
+    seed = config["seed"]
+    training, held_out = prepare(train, recipe, seed, config["data"]["training_images"])
     require_same(found, "config.data", config["data"], _describe_data(training, held_out, test))
     if peers is None:
-        peers = [_rebuilt(run, k) for k in range(len(run.peers))]
+        peers = [Echo(peer["echo"]) if "echo" in peer else _rebuilt(run, k) for k, peer in enumerate(config["peers"])]
     frozen = [k for k in range(len(peers)) if k not in run.learning]
-    seed = config["seed"]
-    cohort = build_cohort(peers, config["topology"], recipe, seed=seed, frozen=frozen, data=train, device=place)
-    Training(
-        run.folder, config, cohort, _batches(training, recipe, seed, place), recipe, held_out, test, place,
-        checkpoint_seconds,
-    ).run(found, parallel=parallel, progress=progress)  # fmt: skip
+    cohort = build_cohort(peers, config["topology"], recipe, seed=seed, frozen=frozen, data=train, execution=config)
+    begun = _training(run.folder, config, cohort, recipe, seed, training, held_out, test, checkpoint_seconds)
+    begun.run(found, parallel=parallel, progress=progress)
     return runs.load(folder)
 
 
+def prepare(data: ImageSet, recipe: Recipe, seed: int, subset: int | None) -> tuple[ImageSet, ImageSet]:
+    """Training and probe images, the former with labels corrupted and hidden as the recipe asks; the probe's are true.
+
+    Raises:
+        ConfigError: there are not so many images, or no label would be left.
+    """
+    training, held_out = split(data, recipe.probe_images, subset)
+    if recipe.label_noise:
+        training = labels.corrupt(training, recipe.label_noise, seeds.generator(seed, "label noise"))
+    return (labels.hide(training, recipe.labelled) if recipe.labelled < 1 else training), held_out
+
+
 def build_cohort(
-    peers: Sequence[str | nn.Module],
+    peers: Sequence[Member],
     matrix: Tensor | Sequence[Sequence[float]],
     recipe: Recipe,
     *,
     seed: int,
     frozen: Collection[int],
     data: ImageSet,
-    device: torch.device,
+    execution: Mapping[str, Any],
 ) -> Cohort:
-    """The peers with their optimizers, on the device; arguments as in `fit`."""
+    """The peers with their optimizers, on the device; arguments as in `fit`, and `execution`: device, precision as a
+    key of `devices.DTYPES`, and whether networks are compiled."""
     if not all(0 <= k < len(peers) and not isinstance(peers[k], str) for k in frozen):
         raise ConfigError(f"frozen peers {sorted(frozen)} must be trained networks among the {len(peers)} peers")
-    members, learners = [], 0
+    device = torch.device(execution["device"])
+    how: dict[str, Any] = {
+        "precision": devices.DTYPES[execution.get("precision", "fp32")],
+        "compiled": execution.get("compiled", False),
+    }
+    members: dict[int, Peer] = {}
+    learners = 0
     for k, network in enumerate(peers):
+        if isinstance(network, Echo):
+            continue
         if isinstance(network, str):
             weights = seeds.generator(seed, "weights", learners)
             network = models.build(network, data.classes, channels=data.channels, generator=weights)
         network = network.to(device).to(memory_format=torch.channels_last)
         if k in frozen:
-            members.append(Peer(network, frozen=True))
+            members[k] = Peer(network, frozen=True, **how)
             continue
-        members.append(
-            Peer(
-                network,
-                build_optimizer(recipe, network.parameters()),
-                label_weight=recipe.label_weight,
-                mimicry_weight=recipe.mimicry_weight,
-                label_smoothing=recipe.label_smoothing,
-            )
+        members[k] = Peer(
+            network,
+            build_optimizer(recipe, network.parameters()),
+            label_weight=recipe.label_weight,
+            mimicry_weight=recipe.mimicry_weight,
+            label_smoothing=recipe.label_smoothing,
+            feature_weight=recipe.feature_weight,
+            decay=recipe.ema,
+            generator=seeds.generator(seed, "dropout", learners, device),
+            **how,
         )
         learners += 1
-    return Cohort(members, matrix, order=recipe.order, temperature=recipe.temperature, mimicry=recipe.mimicry)
+    for k, network in enumerate(peers):
+        if isinstance(network, Echo):
+            if network.of not in members or members[network.of].frozen:
+                raise ConfigError(f"peer {k} echoes peer {network.of}, which is no network that learns")
+            members[k] = echo(members[network.of])
+    return Cohort(
+        [members[k] for k in range(len(peers))],
+        matrix,
+        order=recipe.order,
+        temperature=recipe.temperature,
+        mimicry=recipe.mimicry,
+    )
 
 
 def trained_network(run: Run, k: int) -> nn.Module:
@@ -204,33 +242,49 @@ def _rebuilt(run: Run, k: int) -> nn.Module:
     return models.build(run.peers[k], len(data["class_names"]), channels=data["channels"], generator=unused, **options)
 
 
-def _batches(training: ImageSet, recipe: Recipe, seed: int, device: torch.device) -> Batches:
-    return Batches(
-        training,
-        recipe.batch_size,
-        augment=recipe.augment,
-        order=seeds.generator(seed, "order"),
-        augmentation=seeds.generator(seed, "augmentation"),
-        device=device,
-    )
-
-
-def describe(
-    peers: Sequence[str | nn.Module],
+def _training(
+    folder: Path,
+    config: dict[str, Any],
     cohort: Cohort,
     recipe: Recipe,
     seed: int,
     training: ImageSet,
     held_out: ImageSet,
     test: ImageSet,
-    device: torch.device,
+    checkpoint_seconds: float | None,
+) -> Training:
+    device = torch.device(config["device"])
+    batches = Batches(
+        training,
+        recipe.batch_size,
+        augment=recipe.augment,
+        order=seeds.generator(seed, "order"),
+        augmentation=seeds.generator(seed, "augmentation"),
+        device=device,
+        clean=any(peer.clean for peer in cohort.peers),
+    )
+    partners = seeds.generator(seed, "partners")
+    return Training(
+        folder, config, cohort, batches, recipe, held_out, test, device, partners, checkpoint_seconds
+    )  # fmt: skip
+
+
+def describe(
+    peers: Sequence[Member],
+    cohort: Cohort,
+    recipe: Recipe,
+    seed: int,
+    training: ImageSet,
+    held_out: ImageSet,
+    test: ImageSet,
+    execution: Mapping[str, Any],
 ) -> dict[str, Any]:
     """config.json of the run: everything that is needed to run it again, and where it ran."""
     return {
         "recipe": vars(recipe),
         "peers": [
             {
-                **_origin(network),
+                **_origin(peers, network),
                 "parameters": sum(p.numel() for p in peer.network.parameters()),
                 "frozen": peer.frozen,
             }
@@ -239,13 +293,15 @@ def describe(
         "topology": cohort.topology.tolist(),
         "seed": seed,
         "data": _describe_data(training, held_out, test),
-        "device": str(device),
-        "provenance": provenance.collect(device),
+        **execution,
+        "provenance": provenance.collect(torch.device(execution["device"])),
     }
 
 
-def _origin(network: str | nn.Module) -> dict[str, Any]:
-    """How `models.build` makes such a network; of one that it did not make, the class."""
+def _origin(peers: Sequence[Member], network: Member) -> dict[str, Any]:
+    """How `models.build` makes such a network; of one that it did not make, the class; of an echo, whose it is."""
+    if isinstance(network, Echo):
+        return {**_origin(peers, peers[network.of]), "echo": network.of}
     made = {"network": network if isinstance(network, str) else type(network).__name__, "options": {}}
     return getattr(network, "origin", None) or made
 

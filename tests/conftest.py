@@ -55,13 +55,13 @@ def stop_at(monkeypatch):
     def arm(number, sent=None):
         counted = [0]
 
-        def step(self, images, labels):
+        def step(self, *batch):
             counted[0] += 1
             if counted[0] == number and sent is None:
                 raise Killed
             if counted[0] == number:
                 signal.raise_signal(sent)
-            return original(self, images, labels)
+            return original(self, *batch)
 
         monkeypatch.setattr(Cohort, "step", step)
 

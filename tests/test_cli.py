@@ -41,7 +41,7 @@ def test_a_finished_run_can_be_a_frozen_teacher(tmp_path):
         str(tmp_path / "student"),
     ]
     assert main(student) == 0
-    assert [peer["frozen"] for peer in runs.load(tmp_path / "student").config["peers"]] == [True, False]
+    assert [peer["frozen"] for peer in runs.load(tmp_path / "student").config["peers"]] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ import torch
 from dml_teach import checkpoint, models, topology
 from dml_teach.cohort import Cohort, Peer
 from dml_teach.errors import CheckpointError, DivergedError, RunError
+from dml_teach.models.init import initialise
+from dml_teach.models.wide_resnet import wide_resnet
+from dml_teach.peer import Echo
 from dml_teach.trainer import resume, trained_network
 from tests.conftest import striped
 from tests.resuming import Killed, assert_same, begin
@@ -28,8 +31,20 @@ def test_a_run_that_ended_at_any_step_goes_on_to_the_same_end(number, sets, stop
         {"order": "sequential", "augment": True},
         {"optimizer": "adam", "learning_rate": 0.01},
         {"peers": ("small", "resnet32"), "warmup_epochs": 2.0, "mimicry": "summed"},
+        {"peers": ("small",) * 3, "partners": "one", "ema": 0.9},
+        {"precision": "bf16", "labelled": 0.3, "label_noise": 0.2},
+        {"precision": "fp16", "feature_weight": 0.5},
+        {"peers": ("small", Echo(0)), "matrix": topology.self_taught(1), "augment": True},
     ],
-    ids=["sequential, augmented", "adam", "unequal peers, warm-up"],
+    ids=[
+        "sequential, augmented",
+        "adam",
+        "unequal peers, warm-up",
+        "random partner, moving average",
+        "bf16, few and wrong labels",
+        "fp16, features",
+        "self-distillation",
+    ],
 )
 def test_every_kind_of_run_goes_on_even_if_interrupted_again_and_again(changes, sets, stop_at, tmp_path):
     whole = begin(tmp_path / "whole", sets, **changes)
@@ -42,6 +57,24 @@ def test_every_kind_of_run_goes_on_even_if_interrupted_again_and_again(changes, 
             resume(tmp_path / "cut", *sets, progress=False, checkpoint_seconds=0.0)
     stop_at(0)
     assert_same(resume(tmp_path / "cut", *sets, progress=False), whole)
+
+
+def test_dropout_side_by_side_goes_on_since_each_peer_draws_from_its_own_generator(sets, stop_at, tmp_path):
+    def peers():
+        return [wide_resnet(10, 1, classes=3, channels=1, dropout=0.5) for _ in range(2)]
+
+    def seeded():
+        networks = peers()
+        for seed, network in enumerate(networks):
+            initialise(network, torch.Generator().manual_seed(seed))
+        return networks
+
+    whole = begin(tmp_path / "whole", sets, peers=seeded())
+    stop_at(5)
+    with pytest.raises(Killed):
+        begin(tmp_path / "cut", sets, peers=seeded())
+    stop_at(0)
+    assert_same(resume(tmp_path / "cut", *sets, peers=peers(), progress=False), whole)
 
 
 def test_a_frozen_teacher_goes_on_teaching(sets, stop_at, tmp_path):

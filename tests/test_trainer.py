@@ -73,7 +73,7 @@ def test_every_setting_of_the_recipe_reaches_the_cohort(train_set, monkeypatch, 
         optimizer="adam", momentum=0.5, label_smoothing=0.1, label_weight=0.5, mimicry="summed", temperature=2.0
     )
     cohort = build_cohort(
-        ["small"] * 3, topology.mutual(3), recipe, seed=0, frozen=(), data=train_set, device=torch.device("cpu")
+        ["small"] * 3, topology.mutual(3), recipe, seed=0, frozen=(), data=train_set, execution={"device": "cpu"}
     )
     assert all(isinstance(peer.optimizer, torch.optim.Adam) for peer in cohort.peers)
     assert {(peer.label_smoothing, peer.label_weight) for peer in cohort.peers} == {(0.1, 0.5)}
@@ -119,7 +119,13 @@ def test_runs_with_one_seed_are_paired_same_first_weights_and_same_batches(train
 
     def first_weights(peers, frozen):
         cohort = build_cohort(
-            peers, topology.independent(len(peers)), RECIPE, seed=5, frozen=frozen, data=train_set, device=CPU
+            peers,
+            topology.independent(len(peers)),
+            RECIPE,
+            seed=5,
+            frozen=frozen,
+            data=train_set,
+            execution={"device": "cpu"},
         )
         return [next(cohort.peers[k].network.parameters()) for k in cohort.learning]
 

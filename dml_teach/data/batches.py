@@ -98,7 +98,8 @@ class Batches:
     """Shuffled training batches; one `for images, labels in batches:` is one epoch.
 
     Each is images (B, C, H, W) float32, normalised, channels_last, and labels (B,) int64, both on `device`; the last
-    may be smaller. With `augment`, each image has a crop and a flip of its own, in every epoch anew.
+    may be smaller. With `augment`, each image has a crop and a flip of its own, in every epoch anew. With `clean`, each
+    batch has a third part, the same images before augmentation, as images.
 
     `order` shuffles, `augmentation` crops and flips. Both are CPU generators whatever the device, and all of an epoch's
     draws are made as it begins: so a seed gives the same batches on every device, and the loop never waits for it.
@@ -119,12 +120,14 @@ class Batches:
         order: torch.Generator,
         augmentation: torch.Generator,
         device: str | torch.device = "cpu",
+        clean: bool = False,
     ) -> None:
         _check_batch_size(batch_size)
         for name, generator in (("order", order), ("augmentation", augmentation)):
             if generator.device.type != "cpu":
                 raise ConfigError(f"{name}: a generator on {generator.device}; make it on the CPU, whatever the device")
         self.batch_size, self.augment, self.device = batch_size, augment, torch.device(device)
+        self.clean = clean
         self._order, self._augmentation = order, augmentation
         self._mean, self._std = data.mean, data.std
         self._count, self._channels, self._height, self._width = data.images.shape
@@ -150,7 +153,7 @@ class Batches:
     def __len__(self) -> int:
         return math.ceil(self._count / self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         if self._plan is None:
             self._began = (self._order.get_state(), self._augmentation.get_state())
             self._plan = self._draw_epoch()
@@ -171,10 +174,17 @@ class Batches:
         mirrored = self._width - 1 + 2 * PAD - left  # here the extended row shows the same pixels backwards
         return torch.stack([image, top, torch.where(flip, mirrored, left)]).to(self.device)
 
-    def _batch(self, plan: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    def _batch(self, plan: Tensor, number: int) -> tuple[Tensor, ...]:
         image, *crop = plan[:, number * self.batch_size : (number + 1) * self.batch_size]
+        images, labels = self._images(image, *crop), self._labels.index_select(0, image)
+        if not self.clean:
+            return images, labels
+        middle = [torch.full_like(image, PAD)] * len(crop)  # the crop that shows the image itself
+        return images, labels, self._images(image, *middle)
+
+    def _images(self, image: Tensor, *crop: Tensor) -> Tensor:
         pixels = self._crop(image, *crop) if self.augment else self._pixels.index_select(0, image)  # (B, H, W, C)
-        return normalise(pixels.permute(0, 3, 1, 2), self._mean, self._std), self._labels.index_select(0, image)
+        return normalise(pixels.permute(0, 3, 1, 2), self._mean, self._std)
 
     def _crop(self, image: Tensor, top: Tensor, column: Tensor) -> Tensor:
         row = image[:, None] * self._height + self._rows.index_select(0, top)  # (B, H)

@@ -75,7 +75,7 @@ class ImageSet:
     """Images with labels, and what is needed to normalise, name and publish them.
 
     images            (N, C, H, W) uint8, N >= 1
-    labels            (N,) int64 in 0 ... classes - 1
+    labels            (N,) int64 in 0 ... classes - 1, or -1 for an image whose label is not known
     class_names       one name per class
     name              "bundled" or "cifar100"
     mean, std         one number per channel, for pixels scaled to [0, 1]; always those of the whole *training* file, so
@@ -100,7 +100,7 @@ class ImageSet:
         if labels.dtype != torch.int64 or labels.shape != (len(images),):
             raise DataError(f"labels of {name}: {_describe(labels)}; give ({len(images)},) int64, one for each image")
         lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0 or highest >= self.classes:
+        if lowest < -1 or highest >= self.classes:
             raise DataError(f"labels of {name}: {lowest} to {highest}; the classes are 0 to {self.classes - 1}")
         for field, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.channels:

@@ -1,9 +1,6 @@
 """Batches: what is drawn, and what is served."""
 
-import importlib.util
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,8 +14,6 @@ from dml_teach.data.batches import PAD, Batches, draw_crops, evaluation_batches,
 from dml_teach.data.images import ImageSet
 from dml_teach.errors import ConfigError, DataError
 from tests.data.conftest import MEAN, STD, batches, image_set, same, seeded, whole
-
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "batches.py"
 
 
 def crop_and_flip_one_by_one(data: ImageSet, order: int, augmentation: int) -> Tensor:
@@ -256,14 +251,3 @@ def test_a_gpu_serves_the_same_bits_as_the_cpu(augment):
     there = Batches(data, 4, augment=augment, order=seeded(0), augmentation=seeded(1), device="cuda")
     for _ in range(2):
         assert same(list(here), [(images.cpu(), labels.cpu()) for images, labels in there])
-
-
-@pytest.mark.slow
-def test_batches_are_ten_times_as_fast_as_a_data_loader_over_pil_images(capsys):
-    threads = torch.get_num_threads()
-    spec = importlib.util.spec_from_file_location("batches_benchmark", BENCHMARK)
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
-    benchmark.main()
-    torch.set_num_threads(threads)
-    assert int(re.match(r"batches: (\d+) x ", capsys.readouterr().out)[1]) >= 10
