@@ -110,6 +110,9 @@ def train(
             help="Run the networks through torch.compile: a minute of compiling first, and no gain on a CPU.",
         ),
     ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Repeat the metrics for TensorBoard, in the run folder.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole plan and its cost, and stop.")] = False,
     **settings: Any,
@@ -145,6 +148,7 @@ def train(
             frozen=frozen,
             device=device,
             compiled=compiled,
+            tensorboard=tensorboard,
             progress=not quiet,
         )
         typer.echo(_summary(finished))
@@ -167,7 +171,7 @@ def resume(
 @app.command("runs")
 def list_runs(
     folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FOLDER]...", help="Where to look, with all below. Default: runs.")
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Where to look, with all below. Default: runs.")
     ] = None,
     against: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Compare with the runs there, paired by seed.")

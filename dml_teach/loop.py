@@ -29,6 +29,7 @@ from dml_teach.devices import peers_side_by_side
 from dml_teach.errors import CheckpointError, DivergedError, Interrupted
 from dml_teach.evaluation import compare, predict_all
 from dml_teach.recipes import Recipe, learning_rate, mimicry_weight
+from dml_teach.tensorboard import Events
 
 CHECK_EVERY = 32  # steps: rarely enough for a GPU to run ahead, soon enough to stop a run that has diverged
 CHECKPOINT_SECONDS = 300.0
@@ -53,6 +54,7 @@ class Training:
         device: where it all happens.
         partners: draws each peer's teacher of a step where the recipe wants a single one.
         checkpoint_seconds: a checkpoint is due after so many seconds, and after every epoch; None writes none.
+        events: repeats every record for TensorBoard.
         epoch, step: how many are finished.
         sums, seen: the running epoch's step reports (R, K), each row times the images that it is a mean over, and how
             many these were, (R, 1).
@@ -71,6 +73,7 @@ class Training:
     device: torch.device
     partners: torch.Generator
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS
+    events: Events | None = None
     epoch: int = 0
     step: int = 0
     sums: Tensor = field(default_factory=lambda: torch.zeros(()))
@@ -108,6 +111,7 @@ class Training:
                 runs.write_config(self.folder, self.config)
             else:
                 self.load(found)
+            self._tell()
             steps = self.recipe.epochs * len(self.batches)
             with tqdm(total=steps, initial=self.step, unit="step", disable=not progress) as bar:
                 while self.epoch < self.recipe.epochs:
@@ -166,6 +170,7 @@ class Training:
             **compare(logits, self.held_out.labels, self.cohort.learning),
         }
         self.digests.append(runs.append_epoch(self.folder, record, self.posteriors))
+        self._tell()
         bar.set_postfix(probe_top1=f"{record['top1'][self.cohort.learning].mean():.3f}")
 
     def _finish(self) -> None:
@@ -173,7 +178,12 @@ class Training:
             runs.write_weights(self.folder, k, peer.evaluated)
         logits = predict_all(self.cohort, self.test, self.device)
         runs.append(self.folder, {"split": "test", **compare(logits, self.test.labels, self.cohort.learning)})
+        self._tell()
         checkpoint.discard(self.folder / FOLDER)
+
+    def _tell(self) -> None:
+        if self.events is not None:
+            self.events.update()
 
     # --- checkpoints ---
 

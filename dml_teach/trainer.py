@@ -23,6 +23,8 @@ from dml_teach.loop import CHECKPOINT_SECONDS, FOLDER, Training, require_same
 from dml_teach.peer import Echo, echo
 from dml_teach.recipes import Recipe, build_optimizer
 from dml_teach.runs import Run
+from dml_teach.tensorboard import FOLDER as EVENTS
+from dml_teach.tensorboard import Events
 
 Member = str | nn.Module | Echo
 """What a cohort is made of: a network to be built by name, a network, or a peer as its own teacher."""
@@ -42,6 +44,7 @@ def fit(
     device: str = "auto",
     parallel: bool = True,
     compiled: bool = False,
+    tensorboard: bool = False,
     progress: bool = True,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
 ) -> Run:
@@ -63,6 +66,7 @@ def fit(
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         parallel: on a CPU, run the peers side by side, each in a thread of its own; the result is the same bit for bit.
         compiled: run the networks through `torch.compile`; results differ from those without in the last digits.
+        tensorboard: repeat the metrics for TensorBoard, in the run folder.
         progress: show a bar, a tick per step.
         checkpoint_seconds: write a checkpoint after so many seconds, and after every epoch, for `resume`; None writes
             none, for runs that are sooner done again.
@@ -85,6 +89,7 @@ def fit(
     probe = runs.Probe(
         held_out.labels, tuple(content_hashes(held_out.images)), held_out.images if train.may_store_images else None
     )
+    begun.events = Events(folder) if tensorboard else None
     runs.start(folder, probe)
     begun.run(parallel=parallel, progress=progress)
     return runs.load(folder)
@@ -122,7 +127,10 @@ def resume(
         DivergedError, Interrupted: as in `fit`.
     """
     run = runs.load(folder)
+    watched = (run.folder / EVENTS).is_dir()
     if run.test is not None:
+        if watched:
+            Events(run.folder).update()  # it may have been killed between the last record and its event
         checkpoint.discard(run.folder / FOLDER)
         return run
     found = checkpoint.latest(run.folder / FOLDER)
@@ -144,6 +152,7 @@ def resume(
     frozen = [k for k in range(len(peers)) if k not in run.learning]
     cohort = build_cohort(peers, config["topology"], recipe, seed=seed, frozen=frozen, data=train, execution=config)
     begun = _training(run.folder, config, cohort, recipe, seed, training, held_out, test, checkpoint_seconds)
+    begun.events = Events(run.folder) if watched else None
     begun.run(found, parallel=parallel, progress=progress)
     return runs.load(folder)
 

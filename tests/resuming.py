@@ -14,11 +14,13 @@ class Killed(BaseException):
     """Stands for a process that ends between two instructions."""
 
 
-def begin(folder, sets, peers=("small", "small"), matrix=None, frozen=(), checkpoint_seconds=0.0, **changes):
+def begin(
+    folder, sets, peers=("small", "small"), matrix=None, frozen=(), checkpoint_seconds=0.0, tensorboard=False, **changes
+):
     matrix = topology.mutual(len(peers)) if matrix is None else matrix
     return fit(
         peers, matrix, *sets, RECIPE.with_(**changes), seed=0, out=folder, frozen=frozen, device="cpu", progress=False,
-        checkpoint_seconds=checkpoint_seconds,
+        checkpoint_seconds=checkpoint_seconds, tensorboard=tensorboard,
     )  # fmt: skip
 
 

@@ -1,0 +1,76 @@
+"""The benchmarks run, and print ratios; how large these are is for a quiet machine to say."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from dml_teach import losses, models, topology
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+RATIO = re.compile(r"^(.+): ([\d.]+) x \(([\d.]+) to ([\d.]+)\)", re.MULTILINE)
+BOTH = (2, 4)
+
+
+def ratios(script, *options, steps=1):
+    """What the script prints: {name: (median, smallest, largest)}."""
+    command = [sys.executable, str(FOLDER / f"{script}.py"), "--rounds", "1", "--steps", str(steps), *options]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=550).stdout
+    return {name: tuple(map(float, numbers)) for name, *numbers in RATIO.findall(printed)}
+
+
+def test_batches_against_a_data_loader():
+    (name,) = found = ratios("batches")
+    assert "DataLoader" in name and found[name][0] > 1
+
+
+def test_the_time_of_an_epoch_of_each_network_that_is_named():
+    found = ratios("epoch_time", "--networks", "small,resnet32", "--device", "cpu")
+    assert list(found) == ["small / small", "resnet32 / small"] and found["resnet32 / small"][0] > 1
+
+
+@pytest.mark.slow
+def test_the_time_of_an_epoch_of_all_networks():
+    assert list(ratios("epoch_time", "--device", "cpu")) == [f"{name} / {models.NAMES[0]}" for name in models.NAMES]
+
+
+@pytest.mark.slow
+def test_the_mutual_step_against_independent_steps():
+    lines = ("mutual / independent", "sequential / independent", "thread per peer / one thread")
+    wanted = {f"{line}, K = {count}" for line in lines for count in BOTH}
+    assert set(ratios("mutual_step")) == {"independent step / bare loop", *wanted}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--side-by-side"]])
+def test_loops_of_others_against_the_mutual_step(options):
+    wanted = {
+        f"{name} loop / ours, K = {count}"
+        for name in ("plain", "packaged", "autocast", "re-forwarding")
+        for count in BOTH
+    }
+    assert set(ratios("public_loops", *options)) == wanted
+
+
+@pytest.mark.slow
+def test_batches_are_ten_times_as_fast_as_a_data_loader_over_pil_images():
+    ((median, _, _),) = ratios("batches", steps=3).values()
+    assert median >= 10
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_the_loops_of_others_pay_what_our_peers_pay(temperature, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    public_loops = importlib.import_module("public_loops")
+    logits = list(torch.randn(3, 8, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    labels = torch.arange(8) % 5
+    published = losses.publish(torch.stack(logits), temperature)
+    for k, row in enumerate(topology.mutual(3)):
+        ours = losses.cross_entropy(logits[k], labels) + losses.mimicry_of_mixture(
+            logits[k], published, row, temperature
+        )
+        assert torch.isclose(public_loops.pair_loss(logits, k, labels, temperature), ours)
