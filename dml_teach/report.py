@@ -8,9 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dml_teach import plots
 from dml_teach.comparison import Paired
-from dml_teach.demo import BASELINE, Row, Setting, record, table
+from dml_teach.demo import BASELINE, LABELLED, Setting, record, table
 from dml_teach.files import write_atomic, write_json
 from dml_teach.plots import Plot
+from dml_teach.recordings import Row, Value
 from dml_teach.runs import Run
 
 HEADERS = (
@@ -20,16 +21,17 @@ HEADERS = (
 
 def cells(row: Row) -> tuple[str, ...]:
     """One row of the table as text, in the order of `HEADERS`."""
+    single, nll, ensemble = (row.values[metric] for metric in ("top1", "nll", "ensemble_top1"))
     return (
-        row.setting.label,
-        _percent(row.single),
-        _difference(row.single_difference),
-        "" if row.single_difference is None else f"{row.single_difference.won}/{row.single_difference.seeds}",
-        f"{row.single_nll[0]:.3f}",
-        _difference(row.single_nll_difference, factor=1, digits=3),
-        _percent(row.ensemble),
-        _difference(row.ensemble_difference),
-        f"{100 * row.training[0]:.1f}",
+        row.arm,
+        _percent(single),
+        _difference(single.difference),
+        "" if single.difference is None else f"{single.difference.won}/{single.difference.seeds}",
+        f"{nll.mean:.3f}",
+        _difference(nll.difference, factor=1, digits=3),
+        _percent(ensemble),
+        _difference(ensemble.difference),
+        f"{100 * row.values['train_top1'].mean:.1f}",
     )
 
 
@@ -41,7 +43,8 @@ def as_text(rows: Sequence[Row]) -> str:
         "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
         for line in lines
     ]
-    seeds = rows[-1].single_difference.seeds if rows[-1].single_difference else 0
+    compared = rows[-1].values["top1"].difference
+    seeds = compared.seeds if compared else 0
     text.insert(1, "-" * len(text[0]))
     text += [
         "",
@@ -88,7 +91,7 @@ def write(out: Path, results: dict[Setting, list[Run]]) -> Path:
     rows = table(recorded)
     page = environment.get_template("report.html").render(
         headers=HEADERS,
-        rows=[(cells(row), row.setting.method) for row in rows],
+        rows=[(cells(row), LABELLED[row.arm].method) for row in rows],
         finding=finding(rows),
         figures=figures(results, recorded),
         record=recorded,
@@ -103,18 +106,19 @@ def finding(rows: Sequence[Row]) -> list[str]:
     """What the numbers say, in sentences that follow from them alone."""
     sentences = []
     for row in rows:
-        if row.setting.method == "mutual":
-            assert row.single_difference is not None and row.single_nll_difference is not None
+        accuracy, nll = row.values["top1"].difference, row.values["nll"].difference
+        if LABELLED[row.arm].method == "mutual":
+            assert accuracy is not None and nll is not None
             sentences.append(
-                f"Mutual learning at T = {row.setting.temperature:g}, against independent networks: accuracy"
-                f" {_verdict(row.single_difference, 100, 2, ' points')}; NLL, which punishes false"
-                f" certainty, {_verdict(row.single_nll_difference, 1, 3, ' nats')}."
+                f"Mutual learning at T = {LABELLED[row.arm].temperature:g}, against independent networks: accuracy"
+                f" {_verdict(accuracy, 100, 2, ' points')}; NLL, which punishes false"
+                f" certainty, {_verdict(nll, 1, 3, ' nats')}."
             )
-    base = rows[0]
-    best = max(rows[1:], key=lambda row: row.single[0])
+    together = rows[0].values["ensemble_top1"].mean
+    best = max(rows[1:], key=lambda row: row.values["top1"].mean)
     sentences.append(
-        f"Two independent networks asked together reach {100 * base.ensemble[0]:.1f} %; "
-        f"the best single network here ({best.setting.label}) reaches {100 * best.single[0]:.1f} %."
+        f"Two independent networks asked together reach {100 * together:.1f} %; "
+        f"the best single network here ({best.arm}) reaches {100 * best.values['top1'].mean:.1f} %."
     )
     return sentences
 
@@ -129,9 +133,9 @@ def _verdict(paired: Paired, factor: float, digits: int, unit: str) -> str:
     return f"is {'higher' if paired.difference > 0 else 'lower'} ({numbers}, {paired.seeds} seeds)"
 
 
-def _percent(value: tuple[float, float]) -> str:
-    mean, deviation = value
-    return f"{100 * mean:.2f} ± {100 * deviation:.2f}" if deviation == deviation else f"{100 * mean:.2f}"
+def _percent(value: Value) -> str:
+    mean, deviation = 100 * value.mean, 100 * value.deviation
+    return f"{mean:.2f} ± {deviation:.2f}" if deviation == deviation else f"{mean:.2f}"
 
 
 def _difference(paired: Paired | None, factor: float = 100, digits: int = 2) -> str:

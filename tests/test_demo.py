@@ -7,7 +7,7 @@ import torch
 
 from dml_teach import demo, report, runs
 from dml_teach.cli import main
-from dml_teach.demo import BASELINE, SETTINGS, Setting
+from dml_teach.demo import BASELINE, LABELLED, SETTINGS, Setting
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +39,16 @@ def test_settings_differ_in_who_teaches_and_in_temperature_alone(finished):
 def test_the_table_is_made_of_the_runs_test_lines(finished):
     _, results = finished
     for row in demo.table(demo.record(results)):
-        tops = [sum(run.test["top1"][:2]) / 2 for run in results[row.setting]]
+        setting, single = LABELLED[row.arm], row.values["top1"]
+        tops = [sum(run.test["top1"][:2]) / 2 for run in results[setting]]
         base = [sum(run.test["top1"][:2]) / 2 for run in results[BASELINE]]
-        assert row.single[0] == pytest.approx(sum(tops) / 2)
-        assert row.ensemble[0] == pytest.approx(sum(run.test["ensemble_top1"] for run in results[row.setting]) / 2)
-        if row.setting == BASELINE:
-            assert row.single_difference is None and row.single_nll_difference is None
+        together = [run.test["ensemble_top1"] for run in results[setting]]
+        assert single.mean == pytest.approx(sum(tops) / 2)
+        assert row.values["ensemble_top1"].mean == pytest.approx(sum(together) / 2)
+        if setting == BASELINE:
+            assert single.difference is None and row.values["nll"].difference is None
         else:
-            assert row.single_difference.difference == pytest.approx(sum(tops) / 2 - sum(base) / 2)
+            assert single.difference.difference == pytest.approx(sum(tops) / 2 - sum(base) / 2)
 
 
 def test_results_do_not_depend_on_the_number_of_workers(finished, tmp_path):
@@ -71,15 +73,18 @@ def test_the_report_is_one_file_with_every_figure_in_words_and_nothing_from_outs
 
 def test_the_finding_follows_the_numbers(finished):
     rows = demo.table(demo.record(finished[1]))
-    by_setting = {row.setting: row for row in rows}
+    rows = {LABELLED[row.arm]: row for row in rows}
+    mutual = rows[Setting("mutual", 1)]
+
+    def sentence(metric, **changes):
+        value = mutual.values[metric]
+        value = value._replace(difference=value.difference._replace(**changes))
+        return report.finding([rows[BASELINE], mutual._replace(values={**mutual.values, metric: value})])[0]
+
     for gain, words in [(0.02, "accuracy is higher"), (-0.02, "accuracy is lower"), (0.001, "accuracy shows no clear")]:
-        mutual = by_setting[Setting("mutual", 1)]
-        paired = mutual.single_difference._replace(difference=gain, half_width=0.01)
-        sentences = report.finding([by_setting[BASELINE], mutual._replace(single_difference=paired)])
-        assert words in sentences[0]
-    calm = mutual.single_nll_difference._replace(difference=-0.05, half_width=0.01, seeds=5)
-    sentences = report.finding([by_setting[BASELINE], mutual._replace(single_nll_difference=calm)])
-    assert "NLL, which punishes false certainty, is lower (\u22120.050 ± 0.010 nats, 5 seeds)" in sentences[0]
+        assert words in sentence("top1", difference=gain, half_width=0.01)
+    calm = sentence("nll", difference=-0.05, half_width=0.01, seeds=5)
+    assert "NLL, which punishes false certainty, is lower (\u22120.050 ± 0.010 nats, 5 seeds)" in calm
 
 
 def test_a_second_demo_replaces_the_first(finished):

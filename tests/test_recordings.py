@@ -1,0 +1,191 @@
+"""Recordings: what is written down of an experiment, what is made of it, and those that the book keeps."""
+
+import copy
+import dataclasses
+import importlib.util
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+import torch
+
+from dml_teach import comparison, experiments, metrics, recordings, runs
+from dml_teach.errors import ConfigError, RunError
+from dml_teach.experiments import Arm, Cell, Experiment
+from dml_teach.recipes import Recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = ROOT / "book" / "recordings"
+KEPT = [path for path in sorted(BOOK.glob("*.json")) if path.name != "demo.json"]  # which has a form of its own
+FOLDERS = sorted(path.parent for path in BOOK.rglob("config.json"))
+CURVES = ("top1", "mean_pairwise_kl")
+
+EXPERIMENT = Experiment(
+    "tiny",
+    "Does it write?",
+    "bundled",
+    Recipe(name="test", epochs=2, batch_size=25, learning_rate=0.05, probe_images=50),
+    (
+        Arm("alone", ("small", "small", "small"), every_size=True),
+        Arm("pair", ("small", "small")),
+        Arm("mutual", ("small", "small"), "mutual", {"temperature": 2.0}),
+        Arm("taught", ("small",), ((0, 0.5, 0.5), (0, 0, 0), (0, 0, 0)), teachers="pair"),
+    ),
+    subset=50,
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    out = tmp_path_factory.mktemp("tiny")
+    for seed in (0, 1):
+        for arm in EXPERIMENT.arms:
+            experiments.train(EXPERIMENT, Cell(arm, seed), out)
+    return experiments.finished(EXPERIMENT, out, (0, 1))
+
+
+@pytest.fixture(scope="module")
+def recorded(results):
+    return recordings.record(EXPERIMENT, results, curves=CURVES)
+
+
+def test_an_arm_holds_the_test_line_of_each_seed_of_its_learners(recorded, results):
+    for name in ("pair", "mutual", "taught"):
+        entry = recordings.find_arm(recorded, name)
+        for number, run in enumerate(results[name]):
+            learners = range(len(run.learning))
+            assert entry["top1"][number] == pytest.approx([run.test["top1"][k] for k in learners], abs=1e-6)
+            assert entry["nll"][number] == pytest.approx([run.test["nll"][k] for k in learners], abs=1e-6)
+            assert entry["ensemble_nll"][number] == pytest.approx(run.test["ensemble_nll"], abs=1e-6)
+            assert entry["train_top1"][number] == pytest.approx(run.epochs[-1]["train_top1"][: len(learners)], abs=1e-6)
+    taught = recordings.find_arm(recorded, "taught")
+    assert [peer["frozen"] for peer in taught["peers"]] == [False, True, True]
+    assert taught["mean_pairwise_kl"] == [None, None] and taught["teachers"] == "pair"
+
+
+def test_an_independent_cohort_is_recorded_at_every_size_as_if_it_had_been_trained_so(recorded):
+    names = [entry["name"] for entry in recorded["arms"]]
+    assert names == ["alone-1", "alone-2", "alone-3", "pair", "mutual", "taught"]
+    first_two, pair = recordings.find_arm(recorded, "alone-2"), recordings.find_arm(recorded, "pair")
+    for metric in recordings.METRICS:
+        assert torch.tensor(first_two[metric]) == pytest.approx(torch.tensor(pair[metric]), abs=1e-5), metric
+    assert len(first_two["peers"]) == 2
+    one = recordings.find_arm(recorded, "alone-1")
+    assert one["ensemble_top1"] == [top1 for (top1,) in one["top1"]] and one["mean_agreement"] == [None, None]
+
+
+def test_curves_are_means_over_the_peers_and_those_of_a_cohort_belong_to_the_whole_one(recorded, results):
+    whole, part = (recordings.find_arm(recorded, name)["curves"] for name in ("alone-3", "alone-2"))
+    assert list(whole) == list(CURVES) and list(part) == ["top1"]
+    for number, run in enumerate(results["alone"]):
+        for epoch, line in enumerate(run.epochs):
+            assert whole["top1"][number][epoch] == pytest.approx(statistics.fmean(line["top1"]), abs=1e-5)
+            assert part["top1"][number][epoch] == pytest.approx(statistics.fmean(line["top1"][:2]), abs=1e-5)
+            assert whole["mean_pairwise_kl"][number][epoch] == pytest.approx(line["mean_pairwise_kl"], abs=1e-5)
+
+
+def test_a_recording_reads_back_as_it_was_saved(recorded, tmp_path):
+    recordings.save(tmp_path / "new" / "tiny.json", recorded)
+    back = recordings.load(tmp_path / "new" / "tiny.json")
+    assert back == json.loads(json.dumps(recorded))
+    assert recordings.table(back) == recordings.table(recorded)
+
+
+def test_the_table_has_means_deviations_and_differences_paired_by_seed(recorded):
+    rows = {row.arm: row.values for row in recordings.table(recorded, baseline="pair")}
+    pair, mutual = (recordings.find_arm(recorded, name)["nll"] for name in ("pair", "mutual"))
+    base, method = [sum(seed) / 2 for seed in pair], [sum(seed) / 2 for seed in mutual]
+    assert rows["mutual"]["nll"].mean == pytest.approx(sum(method) / 2)
+    assert rows["mutual"]["nll"].deviation == pytest.approx(abs(method[0] - method[1]) / 2**0.5)
+    assert rows["mutual"]["nll"].difference == comparison.paired(method, base)
+    assert rows["pair"]["nll"].difference is None
+    assert "mean_pairwise_kl" not in rows["taught"] and "mean_pairwise_kl" in rows["alone-3"]
+
+
+@pytest.mark.parametrize("metric", recordings.METRICS)
+def test_another_number_in_the_recording_gives_another_table(recorded, metric):
+    changed = copy.deepcopy(recorded)
+    values = recordings.find_arm(changed, "mutual")[metric]
+    values[1] = [value + 0.01 for value in values[1]] if isinstance(values[1], list) else values[1] + 0.01
+    assert recordings.table(changed) != recordings.table(recorded)
+
+
+def test_a_name_that_is_not_there_is_refused_with_those_that_are(recorded):
+    with pytest.raises(ConfigError, match="arm 'ring' is not recorded: choose one of alone-1, alone-2"):
+        recordings.table(recorded, baseline="ring")
+    with pytest.raises(ConfigError, match="arm 'pair' has no metric 'map'"):
+        recordings.per_seed(recordings.find_arm(recorded, "pair"), "map")
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 0}'], ids=["missing", "torn", "a list", "format 0"])
+def test_what_is_no_recording_is_refused(content, tmp_path):
+    path = tmp_path / "tiny.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(RunError, match=r"tiny\.json"):
+        recordings.load(path)
+
+
+def test_runs_on_different_data_are_not_recorded_together(results):
+    run = results["mutual"][1]
+    other = dataclasses.replace(run, config={**run.config, "data": {**run.config["data"], "sha256": "0" * 64}})
+    with pytest.raises(RunError, match=r"mutual/seed-1 has other data"):
+        recordings.record(EXPERIMENT, {**results, "mutual": [results["mutual"][0], other]})
+
+
+def test_networks_that_do_not_give_their_test_line_again_are_not_recorded(results):
+    run = results["alone"][0]
+    line = {**run.test, "nll": [value + 0.01 for value in run.test["nll"]]}
+    altered = dataclasses.replace(run, test=line)
+    with pytest.raises(RunError, match="peer 0 has nll"):
+        recordings.record(EXPERIMENT, {**results, "alone": [altered, results["alone"][1]]})
+
+
+def test_each_origin_is_named_once_with_its_runs(results):
+    every = [*results["pair"], *results["mutual"]]
+    [one] = recordings.provenances(every)
+    assert one["runs"] == ["pair/seed-0", "pair/seed-1", "mutual/seed-0", "mutual/seed-1"]
+    assert one["started"] == min(run.config["provenance"]["started"] for run in every)
+    moved = {**every[3].config, "provenance": {**every[3].config["provenance"], "commit": "0" * 40}}
+    first, second = recordings.provenances([*every[:3], dataclasses.replace(every[3], config=moved)])
+    assert second["runs"] == ["mutual/seed-1"] and second["commit"] == "0" * 40 != first["commit"]
+    assert first["runs"] == ["pair/seed-0", "pair/seed-1", "mutual/seed-0"]
+
+
+# --- the book's ---
+
+
+@pytest.fixture(scope="module")
+def tool():
+    """tools/record.py as a module: tools/ is a folder of scripts, not a package."""
+    specification = importlib.util.spec_from_file_location("record", ROOT / "tools" / "record.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name)
+def test_a_recording_of_the_book_is_of_the_experiment_that_the_tool_names(path, tool):
+    kept, (asked, seeds, _) = recordings.load(path), tool.EXPERIMENTS[path.stem]
+    assert kept["question"] == asked.question and kept["seeds"] == list(range(seeds))
+    assert kept["data"]["name"] == asked.data and kept["data"]["training_images"] == asked.subset
+    assert kept["recipe"].items() <= vars(asked.recipe).items()
+    names = [f"{arm.name}-{k + 1}" for arm in asked.arms if arm.every_size for k in range(len(arm.peers))]
+    assert [entry["name"] for entry in kept["arms"]] == names + [arm.name for arm in asked.arms if not arm.every_size]
+    assert all(len(entry[metric]) == seeds for entry in kept["arms"] for metric in recordings.METRICS)
+    named = sorted(name for origin in kept["provenance"] for name in origin["runs"])
+    assert named == sorted(f"{arm.name}/seed-{seed}" for arm in asked.arms for seed in range(seeds))
+    assert all(len(origin["commit"]) >= 40 for origin in kept["provenance"])
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(BOOK).as_posix())
+def test_a_run_folder_of_the_book_reads_and_its_posteriors_are_those_of_its_metrics(folder):
+    run = runs.load(folder)
+    assert run.test is not None and run.probe.images is not None and not (folder / "weights").exists()
+    assert run.posteriors.shape[:3] == (len(run.epochs), len(run.peers), len(run.probe.labels))
+    logits = run.posteriors.log()
+    for epoch in (0, len(run.epochs) - 1):
+        line = run.epochs[epoch]
+        assert metrics.top1(logits[epoch], run.probe.labels).tolist() == pytest.approx(line["top1"])
+        assert metrics.agreement(logits[epoch]).tolist() == [pytest.approx(row) for row in line["agreement"]]

@@ -1,0 +1,119 @@
+"""Run a named experiment and write what it finds into the book's recordings.
+
+    python tools/record.py NAME [--data DIR] [--out FOLDER] [--seeds N] [--workers N]
+
+agreement     run folders book/recordings/agreement/ARM of seed 0, without weights: posteriors to look at
+cohort_size   book/recordings/cohort_size.json (needs CIFAR-100; about two hours on one core)
+
+The cells lie in FOLDER/NAME/ARM/seed-N. What is finished there is not trained again, what was interrupted goes on: so
+the same command is given until it is done, and with more seeds it adds to what there is.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from dml_teach import experiments, recordings
+from dml_teach.errors import DmlTeachError, Interrupted
+from dml_teach.experiments import Arm, Experiment
+from dml_teach.recipes import CLASSROOM
+from dml_teach.runs import Run
+
+RECORDINGS = Path(__file__).resolve().parents[1] / "book" / "recordings"
+PUBLISHED = ("config.json", "metrics.jsonl", "posteriors.safetensors", "probe.safetensors")  # of a run folder
+CURVES = ("top1", "nll", "train_top1", "mean_agreement", "mean_pairwise_kl")
+
+AGREEMENT = Experiment(
+    name="agreement",
+    question="How do the posteriors of four peers on the same images differ, and how does mutual learning change that?",
+    data="bundled",
+    recipe=CLASSROOM,
+    arms=(Arm("independent", ("small",) * 4), Arm("mutual", ("small",) * 4, "mutual")),
+    subset=500,
+)
+
+COHORT_SIZE = Experiment(
+    name="cohort_size",
+    question=(
+        "Accuracy and NLL of a single network and of the ensemble against the number of peers K, mutual against"
+        " independent; and at K = 5 the paper's mean over the peers against the sum in its code. DML_e is no arm: its"
+        " gradient is that of the mean, and a run with it was equal to the last bit. Paired by seed, 95 % intervals,"
+        " whatever they show."
+    ),
+    data="cifar100",
+    recipe=CLASSROOM.with_(name="cohort_size", epochs=40, learning_rate=0.1, probe_images=500),
+    arms=(
+        Arm("independent", ("small",) * 5, every_size=True),
+        *(Arm(f"mutual-{k}", ("small",) * k, "mutual") for k in (2, 3, 4, 5)),
+        Arm("summed-5", ("small",) * 5, "mutual", {"mimicry": "summed"}),
+    ),
+    subset=2000,
+)
+
+
+def write_json(experiment: Experiment, results: dict[str, list[Run]], data: Path | None) -> Path:
+    """NAME.json of all seeds; returns its path."""
+    path = RECORDINGS / f"{experiment.name}.json"
+    recorded = recordings.record(experiment, results, curves=CURVES, data=data)
+    recordings.save(path, recorded)
+    for row in recordings.table(recorded):
+        print(f"{row.arm:<16}" + "  ".join(f"{name} {value.mean:.4f}" for name, value in row.values.items()))
+    return path
+
+
+def copy_runs(experiment: Experiment, results: dict[str, list[Run]], data: Path | None) -> Path:
+    """The run folders of the first seed, without weights, as NAME/ARM; returns the path of NAME."""
+    for arm, finished in results.items():
+        target = RECORDINGS / experiment.name / arm
+        target.mkdir(parents=True, exist_ok=True)
+        for name in PUBLISHED:
+            shutil.copyfile(finished[0].folder / name, target / name)
+    return RECORDINGS / experiment.name
+
+
+class Named(NamedTuple):
+    """An experiment, the number of its seeds, and how it is kept."""
+
+    experiment: Experiment
+    seeds: int
+    keep: Callable[[Experiment, dict[str, list[Run]], Path | None], Path]
+
+
+EXPERIMENTS = {
+    named.experiment.name: named for named in (Named(AGREEMENT, 1, copy_runs), Named(COHORT_SIZE, 5, write_json))
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=EXPERIMENTS)
+    parser.add_argument("--data", type=Path, help="folder of the data set, or its parent")
+    parser.add_argument("--out", type=Path, default=Path("runs/recordings"), help="folder of the runs")
+    parser.add_argument("--seeds", type=int, help="how many, from 0 on (default: the experiment's)")
+    parser.add_argument("--workers", type=int, help="processes, one core each (default: all cores)")
+    chosen = parser.parse_args(arguments)
+    experiment, seeds, keep = EXPERIMENTS[chosen.name]
+    try:
+        results = experiments.run(
+            experiment,
+            chosen.out / experiment.name,
+            seeds=range(chosen.seeds or seeds),
+            workers=chosen.workers,
+            data=chosen.data,
+        )
+        print(f"written: {keep(experiment, results, chosen.data)}")
+    except DmlTeachError as error:
+        print(f"record: error: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, Interrupted):
+        print("record: interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
