@@ -3,6 +3,7 @@
     python tools/record.py NAME [--data DIR] [--out FOLDER] [--seeds N] [--workers N]
 
 agreement     run folders book/recordings/agreement/ARM of seed 0, without weights: posteriors to look at
+resnet32      book/recordings/resnet32.json (needs CIFAR-100; 20 minutes on one core that multiplies bf16)
 cohort_size   book/recordings/cohort_size.json (needs CIFAR-100; about two hours on one core)
 
 The cells lie in FOLDER/NAME/ARM/seed-N. What is finished there is not trained again, what was interrupted goes on: so
@@ -19,7 +20,7 @@ from typing import NamedTuple
 from dml_teach import experiments, recordings
 from dml_teach.errors import DmlTeachError, Interrupted
 from dml_teach.experiments import Arm, Experiment
-from dml_teach.recipes import CLASSROOM
+from dml_teach.recipes import CLASSROOM, LAPTOP
 from dml_teach.runs import Run
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "book" / "recordings"
@@ -53,6 +54,18 @@ COHORT_SIZE = Experiment(
     subset=2000,
 )
 
+RESNET32 = Experiment(
+    name="resnet32",
+    question=(
+        "The paper's smallest pair at a laptop's size: two ResNet-32 on 10 000 images of CIFAR-100, 15 epochs. One seed:"
+        " it shows the order of magnitude, and can not tell mutual from independent learning."
+    ),
+    data="cifar100",
+    recipe=LAPTOP,
+    arms=(Arm("independent", ("resnet32",) * 2), Arm("mutual", ("resnet32",) * 2, "mutual")),
+    subset=10_000,
+)
+
 
 def write_json(experiment: Experiment, results: dict[str, list[Run]], data: Path | None) -> Path:
     """NAME.json of all seeds; returns its path."""
@@ -83,7 +96,12 @@ class Named(NamedTuple):
 
 
 EXPERIMENTS = {
-    named.experiment.name: named for named in (Named(AGREEMENT, 1, copy_runs), Named(COHORT_SIZE, 5, write_json))
+    named.experiment.name: named
+    for named in (
+        Named(AGREEMENT, 1, copy_runs),
+        Named(COHORT_SIZE, 5, write_json),
+        Named(RESNET32, 1, write_json),
+    )
 }
 
 
