@@ -338,4 +338,4 @@ print("the average's NLL is below the mean of the two:", below)
 # **Exercise.** With paper and pencil: an image could be a shirt ($z = 2$), a coat ($z = 1$) or a bag ($z = -3$), and the label says shirt. Which way, and how
 # strongly, is each logit pulled? Then check yourself with three lines of PyTorch.
 #
-# Chapter 02 looks at what the posterior knows beyond its favourite class.
+# Next: [02 · Posteriors](02_posteriors.ipynb), on what the posterior knows beyond its favourite class.

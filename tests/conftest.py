@@ -9,6 +9,7 @@ import torch
 
 from dml_teach.cohort import Cohort
 from dml_teach.data.images import ImageSet
+from tests import sites
 from tests.resuming import Killed
 
 torch.set_num_threads(1)
@@ -76,3 +77,9 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real data are not here ({folder.name}/ beside the checkout, or DML_TEACH_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The book as a site, built once for all tests that read it."""
+    return sites.build(tmp_path_factory.mktemp("site") / "html")

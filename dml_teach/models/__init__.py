@@ -52,8 +52,8 @@ def build(
         channels: the colour channels of the images: 3, or 1 for grey.
         generator: a CPU generator, the only source of chance: its seed fixes the weights, and the global random state
             stays as it is. None draws from PyTorch's global generator.
-        options: what the network itself offers: `strides` (mobilenet, inception_v1), `auxiliary` (inception_v1),
-            `dropout` (wrn28_10); see there.
+        options: what the network itself offers: `width` (small), `strides` (mobilenet, inception_v1), `auxiliary`
+            (inception_v1), `dropout` (wrn28_10); see there.
 
     Raises:
         ConfigError: the name is unknown, `classes` or `channels` is not a whole number of at least 1, or an option is

@@ -33,6 +33,7 @@ ARGUMENTS = [
 ]
 HOSTS_HERE = ("127.0.0.1", "localhost", None)  # None: data:, blob: and file: name no host
 ANSWER_SECONDS = 20
+AXE_SECONDS = 120  # the page of the whole library has thousands of elements, and the computer other work
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
 
@@ -113,7 +114,7 @@ def answer(page: Page, function: str, seconds: float = ANSWER_SECONDS) -> Any:
 def axe(page: Page) -> list[str]:
     """Serious and critical barriers that axe finds on the page as it stands: a line each, rule and first element."""
     page.evaluate(AXE_SCRIPT)
-    found = answer(page, "() => axe.run({ resultTypes: ['violations'] })")["violations"]
+    found = answer(page, "() => axe.run({ resultTypes: ['violations'] })", AXE_SECONDS)["violations"]
     return [
         f"{violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:120]}"
         for violation in found

@@ -52,7 +52,7 @@ def test_refused_option_lists_those_the_network_has():
 
 def test_network_without_options_says_so():
     with pytest.raises(ConfigError, match=r"it has none$"):
-        models.build("small", depth=9)
+        models.build("resnet32", depth=9)
 
 
 def test_messages_are_one_line():

@@ -1,5 +1,6 @@
 """What every network of the zoo promises, checked on each."""
 
+import itertools
 import math
 
 import pytest
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dml_teach import models
+from dml_teach.errors import ConfigError
 
 PARAMETERS = {
     "small": 67_188,
@@ -187,3 +189,29 @@ def test_small_network_has_a_quarter_of_the_side_left():
 
 def test_small_network_counts_61050_parameters_on_grey_images_of_ten_classes():
     assert sum(p.numel() for p in build("small", 10, channels=1).parameters()) == 61_050
+
+
+def parameters_by_hand(width, classes, channels):
+    """Of each convolution its weights and two numbers of batch norm per map; then the head."""
+    maps = [channels, width, 2 * width, 4 * width, 4 * width]
+    convolutions = sum(9 * before * after + 2 * after for before, after in itertools.pairwise(maps))
+    return convolutions + (maps[-1] + 1) * classes
+
+
+@pytest.mark.parametrize("width", [1, 16, 32, 48])
+def test_width_scales_every_stage_of_the_small_network(width):
+    network = build("small", 10, channels=1, width=width)
+    assert sum(p.numel() for p in network.parameters()) == parameters_by_hand(width, 10, 1)
+    with torch.no_grad():
+        assert network.features(random_images(2, 1)).shape == (2, 4 * width)
+
+
+def test_small_network_is_16_wide_unless_told():
+    told, untold = (build("small", **options).state_dict() for options in ({"width": 16}, {}))
+    assert all(torch.equal(told[key], untold[key]) for key in untold)
+
+
+@pytest.mark.parametrize("width", [0, -8, 16.0, "32", True])
+def test_width_must_be_a_positive_whole_number(width):
+    with pytest.raises(ConfigError, match=r"^width = .*a whole number of at least 1 is needed$"):
+        build("small", width=width)
