@@ -648,4 +648,4 @@ plots.differences(
 # steps beside the right ones. Which mistakes show in the losses, which only in the weights, and which in neither? Then write the assertion that would
 # have caught each.
 #
-# Chapter 05 asks a third peer to join, and a fourth, and draws other lines between them.
+# Chapter 05 asks how far peers come to agree, and what their agreement costs.
