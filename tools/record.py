@@ -57,8 +57,8 @@ COHORT_SIZE = Experiment(
 RESNET32 = Experiment(
     name="resnet32",
     question=(
-        "The paper's smallest pair at a laptop's size: two ResNet-32, 10 000 images of CIFAR-100, 15 epochs. One seed:"
-        " it shows the order of magnitude, and can not tell mutual from independent learning."
+        "The paper's smallest pair at a laptop's size: two ResNet-32 on 10 000 images of CIFAR-100, 15 epochs."
+        " One seed: it shows the order of magnitude, and can not tell mutual from independent learning."
     ),
     data="cifar100",
     recipe=LAPTOP,
