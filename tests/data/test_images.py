@@ -49,7 +49,7 @@ def shuffled_twice(draw) -> tuple[ImageSet, ImageSet]:
         ("labels", torch.zeros(2, dtype=torch.int64)),
         ("labels", torch.zeros(3, 1, dtype=torch.int64)),
         ("labels", torch.tensor([0, 1, 3])),
-        ("labels", torch.tensor([0, -1, 2])),
+        ("labels", torch.tensor([0, -2, 2])),  # -1 is a label that is not known
         ("mean", (0.5,)),
         ("std", (0.2, 0.2, 0.2)),
         ("std", (0.2, 0.0)),
