@@ -65,8 +65,8 @@ DISTILLATION = Experiment(
     question=(
         "Which teacher helps a small network: an equal one, a larger one, or three equals as an ensemble? And at the"
         " training cost of four networks, how does a student of three compare with four that teach each other? All"
-        " arms take both losses with weight 1, at one temperature. Paired by seed: the student starts from the same weights in"
-        " every arm, and no teacher started from them. 95 % intervals, whatever they show."
+        " arms take both losses with weight 1, at one temperature. Paired by seed: the student starts from the same"
+        " weights in every arm, and no teacher started from them. 95 % intervals, whatever they show."
     ),
     data="bundled",
     recipe=CLASSROOM.with_(name="distillation", temperature=2.0),
