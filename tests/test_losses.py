@@ -139,6 +139,14 @@ def test_weight_of_the_teacher_must_be_a_share(weight):
         losses.distillation(random_logits(B, C), random_logits(B, C), torch.zeros(B, dtype=torch.long), 1.0, weight)
 
 
+def test_at_high_temperature_mimicry_is_half_the_mean_squared_distance_of_the_centred_logits():
+    own, peer = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    centred = [z - z.mean(dim=1, keepdim=True) for z in (own, peer)]
+    limit = (centred[0] - centred[1]).square().mean() / 2
+    distances = [(losses.mimicry(own, peer, temperature) - limit).abs().item() for temperature in (1, 10, 100, 1000)]
+    assert distances == sorted(distances, reverse=True) and distances[-1] < 1e-2 * limit
+
+
 def test_peers_with_other_classes_or_batch_are_refused_rather_than_broadcast():
     with pytest.raises(ConfigError, match="one shape"):
         losses.mimicry(random_logits(B, C), random_logits(1, C))

@@ -6,7 +6,6 @@ agreement     run folders book/recordings/agreement/ARM of seed 0, without weigh
 resnet32      book/recordings/resnet32.json (needs CIFAR-100; 20 minutes on one core that multiplies bf16)
 cohort_size   book/recordings/cohort_size.json (needs CIFAR-100; about two hours on one core)
 distillation  book/recordings/distillation.json (ten minutes on one core)
-cohorts       book/recordings/cohorts.json (twenty minutes on one core)
 
 The cells lie in FOLDER/NAME/ARM/seed-N. What is finished there is not trained again, what was interrupted goes on: so
 the same command is given until it is done, and with more seeds it adds to what there is.
@@ -81,27 +80,6 @@ DISTILLATION = Experiment(
     subset=500,
 )
 
-COHORTS = Experiment(
-    name="cohorts",
-    question=(
-        "Accuracy and NLL of a single network and of the ensemble against the number of peers K, mutual against"
-        " independent; at K = 5 the paper's mean over the peers against the sum in its code; and at K = 4 who listens"
-        " to whom: all to all, a ring, one leader who learns from labels alone, or in every step one partner at random."
-        " Paired by seed, 95 % intervals, whatever they show."
-    ),
-    data="bundled",
-    recipe=CLASSROOM.with_(name="cohorts"),
-    arms=(
-        Arm("independent", ("small",) * 5, every_size=True),
-        *(Arm(f"mutual-{k}", ("small",) * k, "mutual") for k in (2, 3, 4, 5)),
-        Arm("summed-5", ("small",) * 5, "mutual", {"mimicry": "summed"}),
-        Arm("ring-4", ("small",) * 4, "ring"),
-        Arm("leader-4", ("small",) * 4, "one-way"),
-        Arm("partner-4", ("small",) * 4, "mutual", {"partners": "one"}),
-    ),
-    subset=500,
-)
-
 RESNET32 = Experiment(
     name="resnet32",
     question=(
@@ -148,8 +126,7 @@ EXPERIMENTS = {
     for named in (
         Named(AGREEMENT, 1, copy_runs),
         Named(COHORT_SIZE, 5, write_json),
-        Named(DISTILLATION, 10, write_json),
-        Named(COHORTS, 10, write_json),
+        Named(DISTILLATION, 6, write_json),
         Named(RESNET32, 1, write_json),
     )
 }
