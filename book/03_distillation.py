@@ -155,7 +155,7 @@ single = pull(lambda z: F.cross_entropy(z, target))
 print("label and teacher = one softer label:", torch.allclose(both, single))
 
 # %% [markdown]
-# The mixture of the two. That is a useful way to think: **at $T = 1$ a teacher is a better label.** It says "shirt, but one could take it for a coat", for each image anew.
+# The mixture of the two (`test_distillation_at_temperature_one_pulls_like_a_single_softer_label`). That is a useful way to think: **at $T = 1$ a teacher is a better label.** It says "shirt, but one could take it for a coat", for each image anew.
 #
 # And what would a teacher be who knows nothing, and says 10 % for each of the ten classes whatever it sees? You have met it:
 
