@@ -1,5 +1,6 @@
 """What `reid.py` measures against: features of Market-1501's size, the peers that are installed, and peak memory."""
 
+import ctypes
 import sys
 from collections.abc import Callable
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
@@ -120,9 +121,11 @@ def peak_megabytes(step: Step) -> float | None:
     """The memory that a step takes at its peak beyond what is there before it; None where Linux does not tell."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
-        reset.write_text("5")  # forget the peak so far
+        reset.write_text("5")
     except OSError:
         return None
+    ctypes.CDLL(None).malloc_trim(0)  # give back what was freed, or the step would take it again unseen
+    reset.write_text("5")  # forget the peak so far
     before = kilobytes(status, "VmRSS")
     step()
     return (kilobytes(status, "VmHWM") - before) / 1024
