@@ -47,13 +47,14 @@ def _sides(front: int, back: int, left: int, right: int) -> dict[str, int]:
 
 
 CAMERAS: tuple[Camera, ...] = (
-    Camera("brick street", _sides(5, 1, 2, 2), (272, 250, 218), 4, 250, 250, 60, 18, 40, 256, "pole"),
-    Camera("park", _sides(1, 5, 2, 2), (232, 264, 220), 8, 236, 236, 90, 16, -50, 250, "bush"),
-    Camera("underpass", _sides(2, 2, 4, 1), (176, 194, 232), 6, 200, 180, 150, 34, 70, 248, "pole"),
-    Camera("plaza", _sides(3, 3, 1, 1), (312, 306, 292), 22, 262, 214, 40, 14, -30, 240, "passer-by"),
-    Camera("evening", _sides(3, 1, 1, 4), (232, 178, 140), -4, 240, 210, 120, 42, 90, 254, "bush"),
-    Camera("station", _sides(1, 4, 2, 2), (206, 246, 262), 16, 208, 176, 110, 22, -80, 226, "rail"),
+    Camera("brick street", _sides(5, 1, 2, 2), (270, 252, 222), 4, 252, 252, 60, 14, 40, 256, "pole"),
+    Camera("park", _sides(1, 5, 2, 2), (236, 264, 222), 8, 240, 240, 80, 14, -50, 250, "bush"),
+    Camera("underpass", _sides(2, 2, 4, 1), (184, 204, 244), 10, 206, 184, 140, 24, 70, 248, "pole"),
+    Camera("plaza", _sides(3, 3, 1, 1), (288, 284, 272), 18, 250, 208, 40, 12, -30, 240, "passer-by"),
+    Camera("evening", _sides(3, 1, 1, 4), (260, 204, 168), 0, 226, 208, 110, 28, 90, 254, "bush"),
+    Camera("station", _sides(1, 4, 2, 2), (208, 246, 262), 18, 212, 180, 100, 18, -80, 226, "rail"),
 )
+CLOSE = 272  # 256ths: how large people stand in their boxes
 OBSTACLE_PERCENT = 22  # of the pictures, at difficulty 100
 
 
@@ -87,7 +88,7 @@ def photograph(
 
 def _stance(camera: Camera, difficulty: int, jitter: int, dice: Dice) -> View:
     """Where the person stands in the picture: what the detector's box is off by."""
-    zoom = ONE + dice.between(-26, 26) * jitter // 100
+    zoom = CLOSE + dice.between(-26, 26) * jitter // 100
     down = zoom * (ONE + (camera.down - ONE) * difficulty // 100) // ONE
     feet = FEET + dice.between(-24, 24) * jitter // 100
     left = dice.between(-34, 34) * jitter // 100
@@ -185,8 +186,8 @@ def _evening(canvas: Canvas, across: int, horizon: int, ground: Colour) -> None:
         lit = (column * 7 + row * 5) % 3 != 0
         return ((x - across + 2000) % 54 > 24) & (y % 62 > 26) & lit & (y > 40) & (y < horizon - 60)
 
-    canvas.box(-HEIGHT, 0, HEIGHT, horizon, (62, 58, 92), (windows, (250, 214, 128)))
-    canvas.box(-HEIGHT, 0, HEIGHT, 36, (44, 44, 84))
+    canvas.box(-HEIGHT, 0, HEIGHT, horizon, (74, 70, 112), (windows, (222, 180, 112)))
+    canvas.box(-HEIGHT, 0, HEIGHT, 36, (52, 52, 100))
     canvas.ellipse(across - 96, 74, 24, 24, (255, 236, 178))
     canvas.box(across - 100, 90, across - 92, horizon + 30, (48, 44, 60))
 
@@ -216,7 +217,8 @@ def _obstacle(canvas: Canvas, camera: Camera, dice: Dice) -> None:
             canvas.box(-HEIGHT, y, HEIGHT, y + 18, (176, 180, 186))
         canvas.box(x - 12, 390, x + 12, HEIGHT, (150, 154, 160))
     else:
-        near = View(x * 12 // 10, -40, ONE * 11 // 10, ONE * 11 // 10)
+        aside = 135 if x > 0 else -135  # at the border of the box: whoever fills it is its person
+        near = View(aside + x // 5, -40, ONE * 11 // 10, ONE * 11 // 10)
         draw_person(canvas, somebody(dice), dice.one_of(SIDES), dice.between(-80, 80), near)
 
 
