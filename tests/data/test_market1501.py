@@ -192,7 +192,9 @@ def test_images_are_decoded_once(folder, cache, monkeypatch):
 def test_images_are_mapped_into_memory_and_not_read(folder, cache, monkeypatch):
     modes = []
     original = np.load
-    monkeypatch.setattr(np, "load", lambda *a, **k: modes.append((k["mmap_mode"], k["allow_pickle"])) or original(*a, **k))
+    monkeypatch.setattr(
+        np, "load", lambda *a, **k: modes.append((k["mmap_mode"], k["allow_pickle"])) or original(*a, **k)
+    )
     load(folder, cache)
     assert {pickle for _, pickle in modes} == {False}
     assert None not in {mode for mode, _ in modes}
