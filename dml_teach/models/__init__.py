@@ -28,6 +28,7 @@ __all__ = ["NAMES", "Network", "build", "suited"]
 # Name -> what makes the bare network from (classes, channels, **options); in order of size.
 BUILDERS: dict[str, Callable[..., Network]] = {
     "small": SmallNet,
+    "small_reid": partial(SmallNet, embedding=True),
     "resnet32": partial(resnet, 32),
     "mobilenet": MobileNet,
     "inception_v1": InceptionV1,
