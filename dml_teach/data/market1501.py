@@ -81,8 +81,8 @@ def load(
     `root` is the folder of the data set, its parent, or its zip archive; None reads what was prepared before. Decoded
     images are kept in `cache` (see `cache_folder`) and used until the files change. Labels are 0 to 750 by ascending
     identity, `class_names` the identities as they are written in the names; mean and deviation are of the training
-    images. Raises `DataError` naming what is missing, damaged or not as `expected`; `ConfigError` for a size that can not
-    be.
+    images. Raises `DataError` naming what is missing, damaged or not as `expected`; `ConfigError` for a size out of
+    range.
     """
     ready = _ready(root, size, expected, cache)
     labels, names = _labels(ready.names[TRAIN])
