@@ -29,7 +29,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DEFAULTS = {"bundled": ("small,small", "classroom"), "cifar100": ("resnet32,resnet32", "laptop")}
+DEFAULTS = {
+    "bundled": ("small,small", "classroom"),
+    "cifar100": ("resnet32,resnet32", "laptop"),
+    "tiny-market": ("small,small", "retrieval"),
+    "omniglot": ("small,small", "retrieval"),
+    "market1501": ("mobilenet,mobilenet", "paper-market"),
+}
 """Peers and recipe for each data set."""
 
 
@@ -73,7 +79,7 @@ def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 @app.command()
 @_recipe_options
 def train(
-    data: Annotated[str, typer.Argument(help="bundled or cifar100.")],
+    data: Annotated[str, typer.Argument(help="bundled, cifar100, tiny-market, omniglot or market1501.")],
     peers: Annotated[
         str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")
     ] = None,
@@ -92,7 +98,11 @@ def train(
         ),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="smoke, classroom, laptop or paper; the options below change it.")
+        str | None,
+        typer.Option(
+            help="smoke, classroom, retrieval, laptop, paper, paper-market or official-market; the options below"
+            " change it."
+        ),
     ] = None,
     subset: Annotated[int | None, typer.Option(help="Train on this many images, drawn by content.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many runs, each with its own seed.")] = 1,
@@ -118,7 +128,7 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a cohort and write its run folder."""
-    from dml_teach import recipes, trainer
+    from dml_teach import recipes, scores, trainer
     from dml_teach.data import sets
 
     sets.check(data)
@@ -151,7 +161,7 @@ def train(
             tensorboard=tensorboard,
             progress=not quiet,
         )
-        typer.echo(_summary(finished))
+        typer.echo(scores.summary(finished))
 
 
 @app.command()
@@ -161,11 +171,27 @@ def resume(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Go on with an interrupted run from its last checkpoint, to the bit as if it had never stopped."""
-    from dml_teach import trainer
+    from dml_teach import scores, trainer
 
     with warnings.catch_warnings():
         warnings.showwarning = _warn
-        typer.echo(_summary(trainer.resume(run, data=data_dir, progress=not quiet)))
+        typer.echo(scores.summary(trainer.resume(run, data=data_dir, progress=not quiet)))
+
+
+@app.command()
+def reid(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run that was tested by retrieval.")],
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Also with k-reciprocal re-ranking, which takes the longer.")
+    ] = False,
+    data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data set, or its parent.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+) -> None:
+    """Find the gallery's images of each query anew: single networks and their ensemble, in every convention."""
+    from dml_teach import runs, scores
+    from dml_teach.devices import choose
+
+    typer.echo(scores.retrieval(runs.load(run), data=data_dir, rerank=rerank, device=choose(device)))
 
 
 @app.command("runs")
@@ -281,17 +307,3 @@ def _teachers(told: str):  # type: ignore[no-untyped-def]
     alone = bool(folder) and peer.isdecimal()
     run = runs.load(folder if alone else told)
     return [trained_network(run, k) for k in ([int(peer)] if alone else run.learning)]
-
-
-def _summary(run) -> str:  # type: ignore[no-untyped-def]
-    """The test results of a finished run, a line for each learning peer and one for their ensemble."""
-    lines = [f"{run.folder}: test set, {run.config['data']['test_images']} images"]
-    for k in run.learning:
-        lines.append(
-            f"  peer {k} {run.peers[k]:<14} top-1 {100 * run.test['top1'][k]:5.2f} %   NLL {run.test['nll'][k]:.3f}"
-        )
-    if len(run.learning) > 1:
-        lines.append(
-            f"  ensemble {'':<12} top-1 {100 * run.test['ensemble_top1']:5.2f} %   NLL {run.test['ensemble_nll']:.3f}"
-        )
-    return "\n".join(lines)

@@ -25,10 +25,11 @@ from dml_teach.checkpoint import Checkpoint
 from dml_teach.cohort import Cohort, StepReport
 from dml_teach.data.batches import Batches
 from dml_teach.data.images import ImageSet
+from dml_teach.data.retrieval import TestSet
 from dml_teach.devices import peers_side_by_side
 from dml_teach.errors import CheckpointError, DivergedError, Interrupted
-from dml_teach.evaluation import compare, predict_all
-from dml_teach.recipes import Recipe, learning_rate, mimicry_weight
+from dml_teach.evaluation import compare, examine, predict_all
+from dml_teach.recipes import Recipe, learning_rate, mimicry_weight, sizes
 from dml_teach.tensorboard import Events
 
 CHECK_EVERY = 32  # steps: rarely enough for a GPU to run ahead, soon enough to stop a run that has diverged
@@ -50,7 +51,7 @@ class Training:
         batches: of the training images.
         recipe: all hyper-parameters.
         held_out: the probe images.
-        test: the test images.
+        test: the test images, or the test of retrieval.
         device: where it all happens.
         partners: draws each peer's teacher of a step where the recipe wants a single one.
         checkpoint_seconds: a checkpoint is due after so many seconds, and after every epoch; None writes none.
@@ -69,7 +70,7 @@ class Training:
     batches: Batches
     recipe: Recipe
     held_out: ImageSet
-    test: ImageSet
+    test: TestSet
     device: torch.device
     partners: torch.Generator
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS
@@ -154,7 +155,7 @@ class Training:
 
     def _record(self, started: float, bar: tqdm) -> None:
         """Compare the peers on the probe images and write the epoch down."""
-        logits = predict_all(self.cohort, self.held_out, self.device)
+        logits = predict_all(self.cohort, self.held_out, self.device, sizes(self.recipe.resize))
         self.posteriors.append(logits.softmax(dim=-1))
         supervised, mimicry, feature, total, right = self.sums.cpu() / self.seen.cpu()
         record = {
@@ -176,8 +177,8 @@ class Training:
     def _finish(self) -> None:
         for k, peer in enumerate(self.cohort.peers):
             runs.write_weights(self.folder, k, peer.evaluated)
-        logits = predict_all(self.cohort, self.test, self.device)
-        runs.append(self.folder, {"split": "test", **compare(logits, self.test.labels, self.cohort.learning)})
+        found = examine(self.cohort, self.test, self.device, sizes(self.recipe.resize))
+        runs.append(self.folder, {"split": "test", **found})
         self._tell()
         checkpoint.discard(self.folder / FOLDER)
 

@@ -10,7 +10,7 @@ from dml_teach import devices, models
 from dml_teach.data.sets import Facts
 from dml_teach.errors import ConfigError
 from dml_teach.peer import Echo
-from dml_teach.recipes import PAPER_SOURCES, Recipe
+from dml_teach.recipes import SOURCES, Recipe, sizes
 
 SLOTS = {"sgd": 1, "adam": 2}
 """Numbers that an optimizer keeps for each parameter: momentum, or two moments."""
@@ -89,7 +89,7 @@ def describe(
     ]
     for field, value in vars(recipe).items():
         if field != "name":
-            source = PAPER_SOURCES.get(field, "") if recipe.name == "paper" else ""
+            source = SOURCES.get(recipe.name, {}).get(field, "")
             lines.append(f"  {field:<16} {value!s:<14} {source}".rstrip())
     return "\n".join(lines)
 
@@ -104,15 +104,20 @@ def _peer(
     """A peer's line of the plan, and its bytes."""
     if isinstance(peer, Echo):
         return f"{f'peer {peer.of} itself':<14} on images before augmentation, frozen", 0
-    network = models.build(peer, data.classes, channels=data.channels) if isinstance(peer, str) else peer
+    height, width = (sizes(recipe.resize) or ((data.height, data.width),))[-1]
+    network = _network(peer, data, height, width) if isinstance(peer, str) else peer
     parameters = sum(p.numel() for p in network.parameters())
     if not isinstance(peer, str):
         return f"{'frozen teacher':<14} {parameters:>11,} parameters, {_mib(4 * parameters)}", 4 * parameters
     # Weights, gradients, what the optimizer keeps, and the moving average.
     state = 4 * parameters * (2 + SLOTS[recipe.optimizer] + bool(recipe.ema))
-    activations = activation_bytes(network, recipe.batch_size, data.channels, data.height, data.width)
+    activations = activation_bytes(network, recipe.batch_size, data.channels, height, width)
     line = f"{peer:<14} {parameters:>11,} parameters, {_mib(state)} with optimizer, {_mib(activations)} activations"
     return line, state + activations
+
+
+def _network(name: str, data: Facts, height: int, width: int) -> nn.Module:
+    return models.build(name, data.classes, channels=data.channels, **models.suited(name, height, width))
 
 
 def _mib(count: int) -> str:

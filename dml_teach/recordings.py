@@ -14,6 +14,9 @@ An arm:
     name, peers, topology, changes, teachers       as in `experiments.Arm`; of each peer network, parameters, frozen
     top1, nll, train_top1                          [seed][peer], the learning peers only
     ensemble_top1, ensemble_nll, mean_agreement, mean_pairwise_kl                              [seed]
+                           or, of runs tested by retrieval, instead of these but train_top1:
+    mAP, mAP_trapezoid, rank1, rank5, rank10, mINP             [seed][peer], of each learning peer alone
+    ensemble_mAP, ensemble_mAP_trapezoid, ...                  [seed], of their concatenated embedding
     seconds                                        [seed], of training, on a machine that may have had other work
     curves                                         {metric: [seed][epoch]} on the probe images, means over the peers
 
@@ -35,17 +38,28 @@ from torch import Tensor
 from dml_teach import comparison
 from dml_teach.comparison import Paired
 from dml_teach.data import sets
+from dml_teach.data.retrieval import RetrievalSet, TestSet
 from dml_teach.errors import ConfigError, RunError
-from dml_teach.evaluation import compare, predict
+from dml_teach.evaluation import OF_RETRIEVAL, Sizes, compare, compare_embeddings, embed, predict
 from dml_teach.experiments import Arm, Experiment
 from dml_teach.files import write_atomic
+from dml_teach.recipes import Recipe, sizes
 from dml_teach.runs import Run
 from dml_teach.trainer import trained_network
 
 FORMAT = 1
-METRICS = ("top1", "nll", "ensemble_top1", "ensemble_nll", "train_top1", "mean_agreement", "mean_pairwise_kl")
-OF_PEERS = ("top1", "nll")
-OF_COHORT = ("ensemble_top1", "ensemble_nll", "mean_agreement", "mean_pairwise_kl")
+OF_PEERS = ("top1", "nll", *OF_RETRIEVAL)
+OF_COHORT = (
+    *("ensemble_top1", "ensemble_nll", "mean_agreement", "mean_pairwise_kl"),
+    *(f"ensemble_{name}" for name in OF_RETRIEVAL),
+)
+METRICS = (
+    *("top1", "nll", "ensemble_top1", "ensemble_nll"),
+    *OF_RETRIEVAL,
+    *(f"ensemble_{name}" for name in OF_RETRIEVAL),
+    *("train_top1", "mean_agreement", "mean_pairwise_kl"),
+)
+"""All that a table may show. An arm has those of its kind of test."""
 DIGITS = 6  # the share of one image in 10 000 is the fourth
 CURVE_DIGITS = 5
 ROUNDING = 1e-3  # how far a test result may lie from the run's own when other hardware evaluates the same weights
@@ -203,9 +217,13 @@ def _entry(
         "topology": arm.topology,
         "changes": dict(arm.changes),
         "teachers": arm.teachers,
-        **{metric: [_rounded([test[metric][k] for k in learners]) for test in tests] for metric in OF_PEERS},
+        **{
+            metric: [_rounded([test[metric][k] for k in learners]) for test in tests]
+            for metric in OF_PEERS
+            if metric in tests[0]
+        },
         "train_top1": [_rounded(run.curve("train_top1")[-1, learners].tolist()) for run in finished],
-        **{metric: [_rounded(test[metric]) for test in tests] for metric in OF_COHORT},
+        **{metric: [_rounded(test[metric]) for test in tests] for metric in OF_COHORT if metric in tests[0]},
         "seconds": [round(sum(record["seconds"] for record in run.epochs), 1) for run in finished],
         "curves": {
             metric: [_rounded(_over_peers(run.curve(metric), learners), CURVE_DIGITS) for run in finished]
@@ -226,18 +244,26 @@ def _test_lines(run: Run, data: Path | str | None) -> dict[int, dict[str, Any]]:
     again, since a run keeps no posteriors of the test images."""
     tested = _test(run)
     _, test = sets.load(run.config["data"]["name"], data)
-    cpu = torch.device("cpu")
     networks = [trained_network(run, k).to(memory_format=torch.channels_last) for k in run.learning]
-    logits = torch.stack([predict(network, test, cpu) for network in networks])
-    found = {k: _plain(compare(logits[:k], test.labels, range(k))) for k in range(1, len(logits) + 1)}
-    for metric in OF_PEERS:
-        for k, now in zip(run.learning, found[len(logits)][metric], strict=True):
+    found = _examine_first(networks, test, sizes(Recipe(**run.config["recipe"]).resize))
+    for metric in (metric for metric in OF_PEERS if metric in tested):
+        for k, now in zip(run.learning, found[len(networks)][metric], strict=True):
             if abs(now - tested[metric][k]) > ROUNDING:
                 raise RunError(
                     f"{run.folder}: on these test images peer {k} has {metric} {now:.5f}, in its run it had"
                     f" {tested[metric][k]:.5f}; they are not the images that it was tested on"
                 )
     return found
+
+
+def _examine_first(networks: Sequence[Any], test: TestSet, resize: Sizes) -> dict[int, dict[str, Any]]:
+    """The metrics of the first k networks on the test, for each k."""
+    cpu, counts = torch.device("cpu"), range(1, len(networks) + 1)
+    if isinstance(test, RetrievalSet):
+        embeddings = [embed(network, test, cpu, resize) for network in networks]
+        return {k: _plain(compare_embeddings(embeddings[:k], test, range(k), cpu)) for k in counts}
+    logits = torch.stack([predict(network, test, cpu, resize) for network in networks])
+    return {k: _plain(compare(logits[:k], test.labels, range(k))) for k in counts}
 
 
 def _over_peers(curve: Tensor, learners: Sequence[int]) -> list[float | None]:

@@ -20,7 +20,16 @@ Every line of metrics.jsonl is an object. With K peers (a frozen teacher counts;
     mean_pairwise_kl, mean_agreement       over the pairs of learning peers; null if only one learns
     ensemble_top1, ensemble_nll            of the learning peers' averaged posterior
 
-Losses and entropies are in nats, top1 and agreement are fractions. The test set is read once, after the last epoch.
+The "test" line of a run that is tested by retrieval has none of the last five rows, but, over the queries that have a
+right answer in the gallery:
+
+    mAP, mAP_trapezoid, rank1, rank5, rank10, mINP         of each peer alone, lists of K; mAP sums precisions at the
+                           right answers, mAP_trapezoid is that of the Market MATLAB code
+    ensemble_mAP, ensemble_mAP_trapezoid, ensemble_rank1, ensemble_rank5, ensemble_rank10, ensemble_mINP
+                           of the learning peers' concatenated embedding (see `evaluation`): an ensemble's numbers
+
+Losses and entropies are in nats; accuracies, agreement and what retrieval is measured by are fractions. The test set is
+read once, after the last epoch.
 """
 
 import hashlib

@@ -45,7 +45,9 @@ class Scale(NamedTuple):
 
     def images(self) -> tuple[ImageSet, ImageSet]:
         """Training and test images."""
-        return sets.load(self.data)
+        training, test = sets.load(self.data)
+        assert isinstance(test, ImageSet)  # no scale is of a test of retrieval
+        return training, test
 
 
 SCALES = {

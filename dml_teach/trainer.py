@@ -5,36 +5,35 @@ the test set once, at the end, and leaves a run folder (see `runs`). `resume` en
 had never stopped. The loop itself is `loop.Training`.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dml_teach import checkpoint, devices, models, provenance, runs, seeds
+from dml_teach import checkpoint, devices, models, runs, seeds
 from dml_teach.cohort import Cohort, Peer
 from dml_teach.data import labels, sets
 from dml_teach.data.batches import Batches
 from dml_teach.data.images import ImageSet, content_hashes, split
+from dml_teach.data.retrieval import RetrievalSet, TestSet
+from dml_teach.description import Member, describe, describe_data, without_format
 from dml_teach.errors import CheckpointError, ConfigError, RunError
 from dml_teach.loop import CHECKPOINT_SECONDS, FOLDER, Training, require_same
+from dml_teach.models.network import Network
 from dml_teach.peer import Echo, echo
-from dml_teach.recipes import Recipe, build_optimizer
+from dml_teach.recipes import Recipe, build_optimizer, sizes
 from dml_teach.runs import Run
 from dml_teach.tensorboard import FOLDER as EVENTS
 from dml_teach.tensorboard import Events
-
-Member = str | nn.Module | Echo
-"""What a cohort is made of: a network to be built by name, a network, or a peer as its own teacher."""
 
 
 def fit(
     peers: Sequence[Member],
     matrix: Tensor | Sequence[Sequence[float]],
     train: ImageSet,
-    test: ImageSet,
+    test: TestSet,
     recipe: Recipe,
     *,
     seed: int,
@@ -55,7 +54,8 @@ def fit(
             teacher of its own on images before augmentation; K of them.
         matrix: the topology W (K, K), who learns from whom.
         train: the training images; recipe.probe_images of them are held out.
-        test: the test images, read once, after the last epoch.
+        test: the test images, read once, after the last epoch; or the query and gallery of a test of retrieval, whose
+            identities are not those of `train`.
         recipe: all hyper-parameters.
         seed: fixes weights, order and augmentation. The j-th *learning* peer starts from the same weights in every run
             with this seed.
@@ -98,7 +98,7 @@ def fit(
 def resume(
     folder: Path | str,
     train: ImageSet | None = None,
-    test: ImageSet | None = None,
+    test: TestSet | None = None,
     *,
     data: Path | str | None = None,
     peers: Sequence[Member] | None = None,
@@ -134,7 +134,7 @@ def resume(
         checkpoint.discard(run.folder / FOLDER)
         return run
     found = checkpoint.latest(run.folder / FOLDER)
-    require_same(found, "config", found.facts["config"], _without_format(run.config))
+    require_same(found, "config", found.facts["config"], without_format(run.config))
     config, recipe = found.facts["config"], Recipe(**run.config["recipe"])
     try:
         devices.choose(config["device"])
@@ -146,7 +146,7 @@ def resume(
         train, test = sets.load(config["data"]["name"], data)
     seed = config["seed"]
     training, held_out = prepare(train, recipe, seed, config["data"]["training_images"])
-    require_same(found, "config.data", config["data"], _describe_data(training, held_out, test))
+    require_same(found, "config.data", config["data"], describe_data(training, held_out, test))
     if peers is None:
         peers = [Echo(peer["echo"]) if "echo" in peer else _rebuilt(run, k) for k, peer in enumerate(config["peers"])]
     frozen = [k for k in range(len(peers)) if k not in run.learning]
@@ -195,7 +195,8 @@ def build_cohort(
             continue
         if isinstance(network, str):
             weights = seeds.generator(seed, "weights", learners)
-            network = models.build(network, data.classes, channels=data.channels, generator=weights)
+            suited = models.suited(network, *size_of(data, recipe))
+            network = models.build(network, data.classes, channels=data.channels, generator=weights, **suited)
         network = network.to(device).to(memory_format=torch.channels_last)
         if k in frozen:
             members[k] = Peer(network, frozen=True, **how)
@@ -226,7 +227,22 @@ def build_cohort(
     )
 
 
-def trained_network(run: Run, k: int) -> nn.Module:
+def size_of(data: ImageSet, recipe: Recipe) -> tuple[int, int]:
+    """Height and width at which networks see the images."""
+    return (sizes(recipe.resize) or (tuple(data.images.shape[2:]),))[-1]  # type: ignore[return-value]
+
+
+def require_features(cohort: Cohort) -> None:
+    """Raise `ConfigError` unless every peer can be asked for embeddings, as a test of retrieval does."""
+    for k, peer in enumerate(cohort.peers):
+        if not isinstance(peer.network, Network):
+            raise ConfigError(
+                f"peer {k}, a {type(peer.network).__name__}, has no features to be found by; a test of retrieval needs"
+                " networks of `models`, or your own kind of models.Network"
+            )
+
+
+def trained_network(run: Run, k: int) -> Network:
     """Peer k as it was at the end of the run.
 
     Raises:
@@ -239,7 +255,7 @@ def trained_network(run: Run, k: int) -> nn.Module:
     return built
 
 
-def _rebuilt(run: Run, k: int) -> nn.Module:
+def _rebuilt(run: Run, k: int) -> Network:
     """Peer k's network, with weights that are still to be loaded."""
     if run.peers[k] not in models.NAMES:
         raise RunError(
@@ -259,14 +275,18 @@ def _training(
     seed: int,
     training: ImageSet,
     held_out: ImageSet,
-    test: ImageSet,
+    test: TestSet,
     checkpoint_seconds: float | None,
 ) -> Training:
+    if isinstance(test, RetrievalSet):
+        require_features(cohort)
     device = torch.device(config["device"])
     batches = Batches(
         training,
         recipe.batch_size,
         augment=recipe.augment,
+        crops=recipe.crops,
+        sizes=sizes(recipe.resize),
         order=seeds.generator(seed, "order"),
         augmentation=seeds.generator(seed, "augmentation"),
         device=device,
@@ -276,61 +296,3 @@ def _training(
     return Training(
         folder, config, cohort, batches, recipe, held_out, test, device, partners, checkpoint_seconds
     )  # fmt: skip
-
-
-def describe(
-    peers: Sequence[Member],
-    cohort: Cohort,
-    recipe: Recipe,
-    seed: int,
-    training: ImageSet,
-    held_out: ImageSet,
-    test: ImageSet,
-    execution: Mapping[str, Any],
-) -> dict[str, Any]:
-    """config.json of the run: everything that is needed to run it again, and where it ran."""
-    return {
-        "recipe": vars(recipe),
-        "peers": [
-            {
-                **_origin(peers, network),
-                "parameters": sum(p.numel() for p in peer.network.parameters()),
-                "frozen": peer.frozen,
-            }
-            for network, peer in zip(peers, cohort.peers, strict=True)
-        ],
-        "topology": cohort.topology.tolist(),
-        "seed": seed,
-        "data": _describe_data(training, held_out, test),
-        **execution,
-        "provenance": provenance.collect(torch.device(execution["device"])),
-    }
-
-
-def _origin(peers: Sequence[Member], network: Member) -> dict[str, Any]:
-    """How `models.build` makes such a network; of one that it did not make, the class; of an echo, whose it is."""
-    if isinstance(network, Echo):
-        return {**_origin(peers, peers[network.of]), "echo": network.of}
-    made = {"network": network if isinstance(network, str) else type(network).__name__, "options": {}}
-    return getattr(network, "origin", None) or made
-
-
-def _describe_data(training: ImageSet, held_out: ImageSet, test: ImageSet) -> dict[str, Any]:
-    """The data of a run, and a SHA-256 over all their images and labels in order."""
-    found = hashlib.sha256()
-    for part in (training, held_out, test):
-        found.update(part.images.contiguous().cpu().numpy().tobytes())
-        found.update(part.labels.contiguous().cpu().numpy().tobytes())
-    return {
-        "name": training.name,
-        "class_names": list(training.class_names),
-        "channels": training.channels,
-        "training_images": len(training),
-        "probe_images": len(held_out),
-        "test_images": len(test),
-        "sha256": found.hexdigest(),
-    }
-
-
-def _without_format(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name != "format"}

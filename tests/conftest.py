@@ -9,6 +9,7 @@ import torch
 
 from dml_teach.cohort import Cohort
 from dml_teach.data.images import ImageSet
+from dml_teach.data.retrieval import DISTRACTOR, JUNK, IdentitySet, RetrievalSet
 from tests import sites
 from tests.resuming import Killed
 
@@ -46,6 +47,17 @@ def test_set() -> ImageSet:
 @pytest.fixture
 def sets(train_set, test_set):
     return train_set, test_set
+
+
+def strangers(count: int = 24, seed: int = 3, channels: int = 1) -> RetrievalSet:
+    """A test of retrieval for networks that learnt from `striped`: identities 1 to 3 by two cameras, each the
+    brightness of a stripe, with a piece of junk and a distractor in the gallery."""
+    drawn = striped(count, seed, channels=channels)
+    identities, cameras = drawn.labels + 1, torch.arange(count) // 3 % 2
+    identities[-2], identities[-1] = JUNK, DISTRACTOR
+    everything = IdentitySet(drawn.images, identities, cameras, tuple(map(str, range(count))), "strangers")
+    first = torch.arange(6)
+    return RetrievalSet(everything.take(first), everything, "striped", drawn.mean, drawn.std, may_store_images=True)
 
 
 @pytest.fixture

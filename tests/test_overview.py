@@ -99,7 +99,7 @@ def test_a_run_that_is_found_twice_is_listed_once(place):
 
 def test_a_groups_mean_and_deviation_are_over_the_seeds(place):
     group = grouped(place / "mutual")[0]
-    for metric in overview.METRICS:
+    for metric in overview.OF_CLASSES:
         values = list(means(place / "mutual", metric).values())
         assert overview.spread(group, metric) == pytest.approx((statistics.fmean(values), statistics.stdev(values)))
     assert overview.spread(group[:1], "nll")[1] is None
@@ -184,7 +184,7 @@ def compared(place):
     return against.against(entries, baseline)
 
 
-@pytest.mark.parametrize("metric", overview.METRICS)
+@pytest.mark.parametrize("metric", overview.OF_CLASSES)
 def test_a_comparison_pairs_the_seeds_that_both_have(place, metric):
     (found,), _ = compared(place)
     ours, theirs = means(place / "mutual", metric), means(place / "independent", metric)

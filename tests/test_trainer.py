@@ -143,9 +143,9 @@ def test_the_probe_images_are_never_trained_on_and_the_test_set_is_read_once(tra
         trained.extend(image.numpy().tobytes() for image in images)
         return step(self, images, labels)
 
-    def record_predict(network, data, device):
+    def record_predict(network, data, *rest):
         evaluated.append(data)
-        return evaluate(network, data, device)
+        return evaluate(network, data, *rest)
 
     monkeypatch.setattr(Cohort, "step", record_step)
     monkeypatch.setattr(evaluation, "predict", record_predict)

@@ -6,28 +6,12 @@ Source: Kornblith, Norouzi, Lee, Hinton, *Similarity of Neural Network Represent
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dml_teach.data.images import ImageSet
 from dml_teach.errors import ConfigError
-from dml_teach.evaluation import predict
-from dml_teach.models.network import Network
+from dml_teach.evaluation import features
 
-
-class _Features(nn.Module):
-    """The body of a network without its head, for `predict`."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network.features(images)
-
-
-def features(network: Network, data: ImageSet, device: torch.device) -> Tensor:
-    """Embeddings (N, D) of all images, on the CPU in fp32; like `predict`, it leaves the network in eval mode."""
-    return predict(_Features(network), data, device)
+__all__ = ["cka_matrix", "features", "linear_cka"]
 
 
 def linear_cka(a: Tensor, b: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ price is memory: 71 pixels stay on the device for a row of 32 (for the CIFAR-100
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TypedDict
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dml_teach.data.images import ImageSet
@@ -53,18 +54,25 @@ def _row_constants(
     return torch.tensor(scale * width, device=device), torch.tensor(shift * width, device=device)
 
 
+def resized(images: Tensor, sizes: Sequence[tuple[int, int]]) -> Tensor:
+    """Images (B, C, H, W) float32 resized to each (height, width) in turn, bilinear, averaging where they shrink."""
+    for size in sizes:
+        images = F.interpolate(images, size, mode="bilinear", antialias=True)
+    return images.contiguous(memory_format=torch.channels_last) if sizes else images
+
+
 def evaluation_batches(
-    data: ImageSet, batch_size: int, device: str | torch.device = "cpu"
+    data: ImageSet, batch_size: int, device: str | torch.device = "cpu", *, sizes: Sequence[tuple[int, int]] = ()
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches in the order of `data`, neither shuffled nor augmented; the last may be smaller.
 
-    Each is images (B, C, H, W) float32, normalised, channels_last, and labels (B,) int64, both on `device`.
-    Raises `ConfigError` for a batch size below 1.
+    Each is images (B, C, H, W) float32, normalised, `resized` to `sizes`, channels_last, and labels (B,) int64, both on
+    `device`. Raises `ConfigError` for a batch size below 1.
     """
     _check_batch_size(batch_size)
     images, labels = data.images.to(device), data.labels.to(device)
     parts = (slice(start, start + batch_size) for start in range(0, len(data), batch_size))
-    return ((normalise(images[part], data.mean, data.std), labels[part]) for part in parts)
+    return ((resized(normalise(images[part], data.mean, data.std), sizes), labels[part]) for part in parts)
 
 
 def draw_crops(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,8 +106,9 @@ class Batches:
     """Shuffled training batches; one `for images, labels in batches:` is one epoch.
 
     Each is images (B, C, H, W) float32, normalised, channels_last, and labels (B,) int64, both on `device`; the last
-    may be smaller. With `augment`, each image has a crop and a flip of its own, in every epoch anew. With `clean`, each
-    batch has a third part, the same images before augmentation, as images.
+    may be smaller. With `augment`, each image has a crop and a flip of its own, in every epoch anew; without `crops`, a
+    flip alone. With `clean`, each batch has a third part, the same images before augmentation, as images. All images
+    are then `resized` to `sizes`, one after the other.
 
     `order` shuffles, `augmentation` crops and flips. Both are CPU generators whatever the device, and all of an epoch's
     draws are made as it begins: so a seed gives the same batches on every device, and the loop never waits for it.
@@ -117,6 +126,8 @@ class Batches:
         batch_size: int,
         *,
         augment: bool,
+        crops: bool = True,
+        sizes: Sequence[tuple[int, int]] = (),
         order: torch.Generator,
         augmentation: torch.Generator,
         device: str | torch.device = "cpu",
@@ -127,7 +138,7 @@ class Batches:
             if generator.device.type != "cpu":
                 raise ConfigError(f"{name}: a generator on {generator.device}; make it on the CPU, whatever the device")
         self.batch_size, self.augment, self.device = batch_size, augment, torch.device(device)
-        self.clean = clean
+        self.clean, self.crops, self.sizes = clean, crops, tuple(sizes)
         self._order, self._augmentation = order, augmentation
         self._mean, self._std = data.mean, data.std
         self._count, self._channels, self._height, self._width = data.images.shape
@@ -171,6 +182,8 @@ class Batches:
         if not self.augment:
             return image[None].to(self.device)
         top, left, flip = draw_crops(self._count, self._augmentation)
+        if not self.crops:
+            top, left = torch.full_like(top, PAD), torch.full_like(left, PAD)  # shows the image itself
         mirrored = self._width - 1 + 2 * PAD - left  # here the extended row shows the same pixels backwards
         return torch.stack([image, top, torch.where(flip, mirrored, left)]).to(self.device)
 
@@ -184,7 +197,7 @@ class Batches:
 
     def _images(self, image: Tensor, *crop: Tensor) -> Tensor:
         pixels = self._crop(image, *crop) if self.augment else self._pixels.index_select(0, image)  # (B, H, W, C)
-        return normalise(pixels.permute(0, 3, 1, 2), self._mean, self._std)
+        return resized(normalise(pixels.permute(0, 3, 1, 2), self._mean, self._std), self.sizes)
 
     def _crop(self, image: Tensor, top: Tensor, column: Tensor) -> Tensor:
         row = image[:, None] * self._height + self._rows.index_select(0, top)  # (B, H)

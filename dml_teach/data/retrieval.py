@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dml_teach.data.images import ImageSet
 from dml_teach.errors import DataError
 
 JUNK, DISTRACTOR = -1, 0
@@ -90,3 +91,12 @@ class RetrievalSet:
 
     def __len__(self) -> int:
         return len(self.query) + len(self.gallery)
+
+    def unlabelled(self, part: IdentitySet) -> ImageSet:
+        """One of the parts as images without labels, as the networks see them."""
+        unknown = torch.full((len(part),), -1)
+        return ImageSet(part.images, unknown, (), part.name, self.mean, self.std, self.may_store_images)
+
+
+TestSet = ImageSet | RetrievalSet
+"""What a run is tested on: images of the classes it was trained on, or identities that it has not seen."""

@@ -1,15 +1,28 @@
 """Data sets by name, as the command line and the notebooks ask for them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from dml_teach.data import bundled, cifar100
 from dml_teach.data.images import ImageSet
+from dml_teach.data.retrieval import TestSet
 from dml_teach.errors import ConfigError
+
+Root = Path | str | None
 
 
 class Facts(NamedTuple):
-    """What is known of a data set without reading it: training images, and the shape of each."""
+    """A data set: what is known of it without reading it, and how it is read.
+
+    Attributes:
+        name: as everywhere.
+        images: training images.
+        channels, height, width: of each.
+        classes: of the training images; in a test of retrieval, identities.
+        load: training images and the test, from (root, download).
+        retrieval: whether the test is one of retrieval.
+    """
 
     name: str
     images: int
@@ -17,31 +30,44 @@ class Facts(NamedTuple):
     height: int
     width: int
     classes: int
+    load: Callable[[Root, bool], tuple[ImageSet, TestSet]]
+    retrieval: bool = False
+
+
+def _bundled(root: Root, download: bool) -> tuple[ImageSet, TestSet]:
+    return bundled.load("train"), bundled.load("test")
+
+
+def _cifar100(root: Root, download: bool) -> tuple[ImageSet, TestSet]:
+    if download and cifar100.locate(root) is None:
+        cifar100.download(root)
+    return cifar100.load("train", root), cifar100.load("test", root)
 
 
 FACTS = {
-    facts.name: facts for facts in (Facts("bundled", 2000, 1, 28, 28, 10), Facts("cifar100", 50_000, 3, 32, 32, 100))
+    facts.name: facts
+    for facts in (
+        Facts("bundled", 2000, 1, 28, 28, 10, _bundled),
+        Facts("cifar100", 50_000, 3, 32, 32, 100, _cifar100),
+    )
 }
 NAMES = tuple(FACTS)
 
 
 def check(name: str) -> None:
     """Raise `ConfigError` unless there is a data set of that name."""
-    if name not in NAMES:
-        raise ConfigError(f"data set '{name}' is not known: choose one of {', '.join(NAMES)}")
+    if name not in FACTS:
+        raise ConfigError(f"data set '{name}' is not known: choose one of {', '.join(FACTS)}")
 
 
-def load(name: str, root: Path | str | None = None, *, download: bool = False) -> tuple[ImageSet, ImageSet]:
-    """Training and test images of a data set.
+def load(name: str, root: Path | str | None = None, *, download: bool = False) -> tuple[ImageSet, TestSet]:
+    """Training images and the test of a data set, as images of the same classes or as query and gallery.
 
     Args:
         name: one of `NAMES`.
-        root: for CIFAR-100 the folder with the binary files, or its parent; None looks where `cifar100.locate` says.
-        download: fetch the data set first if it is not there.
+        root: where the user's copy lies, for CIFAR-100 the folder with the binary files or its parent; None looks in
+            the usual place. What the package makes or brings itself needs none.
+        download: fetch CIFAR-100 first if it is not there; the others can not be fetched.
     """
     check(name)
-    if name == "bundled":
-        return bundled.load("train"), bundled.load("test")
-    if download and cifar100.locate(root) is None:
-        cifar100.download(root)
-    return cifar100.load("train", root), cifar100.load("test", root)
+    return FACTS[name].load(root, download)

@@ -18,8 +18,10 @@ from dml_teach.errors import ConfigError, RunError
 from dml_teach.recipes import Recipe
 from dml_teach.runs import Run
 
-METRICS = ("top1", "nll", "ensemble_top1", "ensemble_nll")
-"""What is shown of the test line."""
+OF_CLASSES = ("top1", "nll", "ensemble_top1", "ensemble_nll")
+OF_RETRIEVAL = ("mAP", "rank1", "ensemble_mAP", "ensemble_rank1")
+METRICS = OF_CLASSES + OF_RETRIEVAL
+"""What is shown of the test line: of a run, those of its kind of test."""
 
 NOT_SETTINGS = {"format", "seed", "device", "provenance", "recipe", "data"}
 """What of config.json does not decide about results, or is taken apart."""
@@ -34,8 +36,8 @@ class Entry(NamedTuple):
         epochs: how many there are to be.
         settings: all that decides about its results but the seed, flat: name -> value.
         labels: its data, peers and topology in words.
-        results: `METRICS` of the test line, the mean over the learning peers where each has its own; None while the run
-            is not finished.
+        results: those of `METRICS` that the test line has, the mean over the learning peers where each has its own;
+            None while the run is not finished.
     """
 
     run: Run
@@ -88,7 +90,10 @@ def read(folder: Path) -> Entry:
             "peers": peers_in_words(config["peers"]),
             "topology": topology_in_words(config["topology"], run.learning),
         }
-        results = None if run.test is None else {metric: _over_peers(run, metric) for metric in METRICS}
+        results = None
+        if run.test is not None:
+            known = OF_RETRIEVAL if "mAP" in run.test else OF_CLASSES
+            results = {metric: _over_peers(run, metric) for metric in known}
         return Entry(run, int(config["seed"]), int(recipe["epochs"]), settings, labels, results)
     except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError, ConfigError) as error:
         what = f"{type(error).__name__}: {error}"
@@ -160,7 +165,7 @@ def as_data(found: Sequence[Group]) -> list[dict[str, Any]]:
                 }
                 for entry in group
             ],
-            "test": {metric: spread(group, metric) for metric in METRICS} if group[0].results else None,
+            "test": {metric: spread(group, metric) for metric in group[0].results} if group[0].results else None,
         }
         for group in found
     ]

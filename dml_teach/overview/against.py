@@ -23,8 +23,8 @@ class Comparison(NamedTuple):
 
     Attributes:
         group: its runs.
-        differences: for each of `METRICS`, group minus baseline over the seeds that both have; `won` counts the seeds
-            in which the group is better, which for an NLL is lower.
+        differences: for each of `METRICS` that the test lines have, group minus baseline over the seeds that both have;
+            `won` counts the seeds in which the group is better, which for an NLL is lower.
         differs: settings and circumstances with other values: name -> (the baseline's, the group's), in words.
         alone: seeds without a partner, the baseline's and the group's.
         warnings: what makes the comparison doubtful.
@@ -82,7 +82,7 @@ def compare(group: Group, baseline: Group) -> Comparison:
             " pair; train with --seed and --seeds as the baseline was"
         )
     differences = {}
-    for metric in METRICS:
+    for metric in (metric for metric in METRICS if metric in ours[seeds[0]]):
         method, base = ([side[seed][metric] for seed in seeds] for side in (ours, theirs))
         difference = comparison.paired(method, base)
         # Less NLL is better: won are the seeds in which the baseline is above.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dml_teach.overview import Group, folder_of, numbers, short, spread
+from dml_teach.overview import OF_CLASSES, Group, folder_of, numbers, short, spread
 from dml_teach.overview.against import Comparison, change
 
 SHOWN = {
@@ -10,8 +10,12 @@ SHOWN = {
     "nll": ("NLL", 1, 3),
     "ensemble_top1": ("ensemble %", 100, 2),
     "ensemble_nll": ("ensemble NLL", 1, 3),
+    "mAP": ("mAP %", 100, 2),
+    "rank1": ("rank-1 %", 100, 2),
+    "ensemble_mAP": ("ensemble mAP %", 100, 2),
+    "ensemble_rank1": ("ensemble rank-1 %", 100, 2),
 }
-"""Heading, factor and digits."""
+"""Heading, factor and digits; only what some run has is shown."""
 
 USUAL = {"order": "simultaneous", "mimicry": "pairwise", "temperature": 1.0}
 """Shown only where a run has another value."""
@@ -23,13 +27,18 @@ NONE_FOUND = """No runs here. Make some:
 
 def overview(found: Sequence[Group]) -> str:
     """A row for each group; what all rows share is said once, above."""
-    rows = [_row(group, other) for group, other in zip(found, _other_settings(found), strict=True)]
+    metrics = [metric for metric in SHOWN if any(metric in (group[0].results or {}) for group in found)]
+    metrics = metrics or list(OF_CLASSES)
+    rows = [_row(group, other, metrics) for group, other in zip(found, _other_settings(found), strict=True)]
     shared = [name for name in ("data", "peers", "topology", "settings") if len({row[name] for row in rows}) == 1]
     said = [f"{name} {rows[0][name]}" for name in shared if rows[0][name]]
     lines = [f"all: {'; '.join(said)}", ""] if said else []
     shown = [name for name in rows[0] if name not in shared]
     lines += table(shown, [[row[name] for name in shown] for row in rows])
     lines += ["", "Test set, after the last epoch; top-1 and NLL: mean of the peers that learn."]
+    if "mAP" in metrics:
+        lines[-1] = lines[-1].replace("top-1 and NLL", "top-1, NLL, mAP and rank-1")
+        lines.append("Ensemble mAP and rank-1 are of the peers' concatenated embedding, no single network's.")
     if any(len(group) > 1 for group in found):
         lines.append("Several seeds: mean ± standard deviation over them.")
     open_ends = [group[0].run.folder for group in found if not group[0].results]
@@ -38,12 +47,13 @@ def overview(found: Sequence[Group]) -> str:
     return "\n".join(lines)
 
 
-def _row(group: Group, other: str) -> dict[str, str]:
+def _row(group: Group, other: str, metrics: Sequence[str]) -> dict[str, str]:
     first = group[0]
     row = {"folder": folder_of(group), **first.labels, "settings": other}
     row |= {"seeds": numbers([entry.seed for entry in group]), "epochs": f"{len(first.run.epochs)}/{first.epochs}"}
-    for metric, (heading, factor, digits) in SHOWN.items():
-        mean, deviation = spread(group, metric) if first.results else (None, None)
+    for metric in metrics:
+        heading, factor, digits = SHOWN[metric]
+        mean, deviation = spread(group, metric) if metric in (first.results or {}) else (None, None)
         row[heading] = "-" if mean is None else f"{factor * mean:.{digits}f}"
         row[heading] += "" if deviation is None else f" ± {factor * deviation:.{digits}f}"
     return row
@@ -70,13 +80,14 @@ def _other_settings(found: Sequence[Group]) -> list[str]:
 
 def comparisons(compared: Sequence[Comparison], baseline: str) -> str:
     """A row for each comparison, then what differs in each."""
-    headings = ["folder", "seeds", *(text for heading, _, _ in SHOWN.values() for text in (heading, "won"))]
+    metrics = list(compared[0].differences)  # of one baseline, so the same in all
+    headings = ["folder", "seeds", *(text for metric in metrics for text in (SHOWN[metric][0], "won"))]
     rows, notes = [], []
     for each in compared:
         name = folder_of(each.group)
-        row = [name, str(each.differences["top1"].seeds)]
-        for metric, (_, factor, digits) in SHOWN.items():
-            found = each.differences[metric]
+        row = [name, str(each.differences[metrics[0]].seeds)]
+        for metric in metrics:
+            (_, factor, digits), found = SHOWN[metric], each.differences[metric]
             interval = "" if found.seeds == 1 else f" ± {factor * found.half_width:.{digits}f}"
             row += [f"{factor * found.difference:+.{digits}f}{interval}", f"{found.won}/{found.seeds}"]
         rows.append(row)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dml_teach import models
+from dml_teach import evaluation, models
 from dml_teach.analysis import features
 from dml_teach.errors import ConfigError
 from tests.conftest import striped
@@ -71,7 +71,7 @@ def test_features_are_the_embeddings_from_which_the_head_decides():
     data = striped(12, 1)
     embeddings = features.features(network, data, torch.device("cpu"))
     assert embeddings.shape == (12, 64) and not network.training
-    logits = features.predict(network, data, torch.device("cpu"))
+    logits = evaluation.predict(network, data, torch.device("cpu"))
     with torch.no_grad():
         assert torch.allclose(network.head(embeddings), logits, atol=1e-6)
 
