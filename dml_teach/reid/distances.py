@@ -27,6 +27,8 @@ METRICS = ("cosine", "euclidean")
 SMALL = 2**28
 # Squared length of a feature from which products would overflow in fp32.
 TOO_LONG = 1e36
+# Features converted to fp64 at a time, in one place that is used again: a megabyte.
+AT_A_TIME = 64
 # What may be set to multiply fp32 in fewer bits.
 MULTIPLIERS: Any = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
 
@@ -106,7 +108,12 @@ def squared_lengths(name: str, features: Tensor, first: int = 0) -> Tensor:
 
     Raises `DataError` for the first image whose feature is not finite, or too long to be compared.
     """
-    lengths = torch.cat([part.double().square().sum(dim=1) for part in features.split(COLUMNS)])
+    lengths = features.new_empty(len(features), dtype=torch.float64)
+    held = features.new_empty(min(AT_A_TIME, len(features)), features.shape[1], dtype=torch.float64)
+    for start in range(0, len(features), AT_A_TIME):
+        part = features[start : start + AT_A_TIME]
+        squares = held[: len(part)].copy_(part).square_()
+        torch.sum(squares, dim=1, out=lengths[start : start + len(part)])
     bad = (~(lengths < TOO_LONG)).nonzero()
     if len(bad):
         image = first + int(bad[0])
