@@ -100,6 +100,7 @@ def cmc(named: Mapping[str, ReidScores]) -> Plot:
         words.append(f"{name}: {100 * scores.cmc[0]:.1f} % at rank 1, {100 * scores.cmc[-1]:.1f} % at {len(ranks)}")
     axes[0].set(xlabel="Rank", ylabel="Queries with a good image so far (%)", ylim=(None, 101))
     axes[0].margins(x=0)
+    axes[0].set_xticks([m for m in (1, 5, 10, 20, 30, 40, 50, 100, 200, 500) if m <= len(ranks)])
     axes[0].legend(frameon=False, loc="lower right")
     return Plot(figure, "Hits among the first images of the list, rank by rank.", f"{'; '.join(words)}.")
 

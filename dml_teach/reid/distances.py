@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dml_teach import devices
 from dml_teach.errors import DataError
 from dml_teach.reid.inputs import FLOATS
 
@@ -26,6 +27,10 @@ METRICS = ("cosine", "euclidean")
 SMALL = 2**28
 # Squared length of a feature from which products would overflow in fp32.
 TOO_LONG = 1e36
+# Features converted to fp64 at a time, in one place that is used again: a megabyte.
+AT_A_TIME = 64
+# What may be set to multiply fp32 in fewer bits.
+MULTIPLIERS: Any = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
 
 
 def working_type(products: int, *features: Tensor) -> torch.dtype:
@@ -42,9 +47,9 @@ def blocks(
     In each row the values increase with the distance: minus the cosine times the query's length, or half the squared
     Euclidean distance but for the query's own share. The array is used again for the next queries.
 
-    Raises `DataError` if a feature is not finite.
+    Raises `DataError` if a feature is not finite, `ConfigError` if there is no such device.
     """
-    place = torch.device(device) if device is not None else gallery.device
+    place = devices.choose(str(device)) if device is not None else gallery.device
     if place.type == "mps":  # has no fp64
         place = torch.device("cpu")
     kind = working_type(len(query) * gallery.numel(), query, gallery)
@@ -76,7 +81,7 @@ def tiled(images: Tensor) -> list[Tensor]:
 
 def product(rows: Tensor, tiles: list[Tensor], out: Tensor) -> None:
     """out (R, C) = rows (N, D) @ tiles.T, in products of `ROWS` x `COLUMNS`; R and C are multiples of them, R >= N."""
-    with full_precision(rows.device.type):
+    with full_precision():
         for top, part in enumerate(rows.split(ROWS)):
             if len(part) < ROWS:
                 part = F.pad(part, (0, 0, 0, ROWS - len(part)))
@@ -86,15 +91,16 @@ def product(rows: Tensor, tiles: list[Tensor], out: Tensor) -> None:
 
 
 @contextmanager
-def full_precision(device_type: str) -> Iterator[None]:
-    """Neither autocast nor a setting for faster training may shorten the numbers that are multiplied."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+def full_precision() -> Iterator[None]:
+    """No setting for faster training may shorten the numbers that are multiplied."""
+    before = [backend.fp32_precision for backend in MULTIPLIERS]
     try:
-        with torch.autocast(device_type, enabled=False):
-            yield
+        for backend in MULTIPLIERS:
+            backend.fp32_precision = "ieee"
+        yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        for backend, precision in zip(MULTIPLIERS, before, strict=True):
+            backend.fp32_precision = precision
 
 
 def squared_lengths(name: str, features: Tensor, first: int = 0) -> Tensor:
@@ -102,7 +108,12 @@ def squared_lengths(name: str, features: Tensor, first: int = 0) -> Tensor:
 
     Raises `DataError` for the first image whose feature is not finite, or too long to be compared.
     """
-    lengths = torch.cat([part.double().square().sum(dim=1) for part in features.split(COLUMNS)])
+    lengths = features.new_empty(len(features), dtype=torch.float64)
+    held = features.new_empty(min(AT_A_TIME, len(features)), features.shape[1], dtype=torch.float64)
+    for start in range(0, len(features), AT_A_TIME):
+        part = features[start : start + AT_A_TIME]
+        squares = held[: len(part)].copy_(part).square_()
+        torch.sum(squares, dim=1, out=lengths[start : start + len(part)])
     bad = (~(lengths < TOO_LONG)).nonzero()
     if len(bad):
         image = first + int(bad[0])

@@ -106,7 +106,7 @@ def evaluate(
         denominator: "valid" takes means over the queries with a match, "all" over all, those without counting 0.
         max_rank: length of `ReidScores.cmc`.
         chunk: queries whose distances are held at a time. It decides memory, no score: all products have one shape.
-        device: where distances are computed; None is where the gallery is. Ranks are counted on the host.
+        device: where distances are computed, by name; None is where the gallery is. Ranks are counted on the host.
 
     Returns:
         The same bits for every `chunk`, and for the same queries in another order. Half precision is computed in fp32,
@@ -114,7 +114,7 @@ def evaluate(
         as far from a query up to rounding; equal images stay equal on each.
 
     Raises:
-        ConfigError: an option has a value that is not known.
+        ConfigError: an option has a value that is not known, or there is no such device here.
         DataError: shapes, types or labels do not fit, a feature is not finite, or no query has a match and
             `denominator` is "valid".
     """

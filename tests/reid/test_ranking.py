@@ -70,8 +70,10 @@ KINDS = ["continuous", "ties", "infinite", np.float16, np.float32, np.int64, np.
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_equal_the_slow_reference(seed, kind, ap, denominator):
     distances, labels = case(seed, kind)
-    found = reid.evaluate_distances(distances, **labels, ap=ap, denominator=denominator, max_rank=100)
-    assert same(found, slow.scores(distances, **labels, ap=ap, denominator=denominator, max_rank=100), 1e-14)
+    for max_rank in (4, 100):
+        options = {"ap": ap, "denominator": denominator, "max_rank": max_rank}
+        found = reid.evaluate_distances(distances, **labels, **options)
+        assert same(found, slow.scores(distances, **labels, **options), 1e-14)
 
 
 @pytest.mark.parametrize("kind", ["continuous", "ties"])
@@ -120,6 +122,10 @@ def test_of_equal_distances_the_earlier_image_stands_first(gallery_ids, rank):
 
 def test_cmc_is_as_long_as_asked_and_stays_where_it_ends():
     assert one_query([2, 1], [1, 5], [2, 2], max_rank=6).cmc.tolist() == [0, 1, 1, 1, 1, 1]
+
+
+def test_a_match_at_max_rank_is_a_hit():
+    assert one_query([2, 1], [1, 5], [2, 2], max_rank=2).cmc.tolist() == [0, 1]
 
 
 def test_a_match_after_max_rank_is_no_hit_but_counts_in_map():
