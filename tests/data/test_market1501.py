@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from dml_teach.data import market1501, prepared
+from dml_teach.data.decoding import encode_png
 from dml_teach.data.market1501 import BOXES, FOLDERS, GALLERY, MARKET1501, QUERY, TRAIN
 from dml_teach.data.prepared import CONTENTS
 from dml_teach.errors import ConfigError, DataError
@@ -230,9 +231,12 @@ def test_without_anything_prepared_the_way_out_is_named(cache):
 
 
 def test_a_changed_picture_is_read_again(folder, cache):
-    load(folder, cache)
     path = folder / QUERY / markets.names()[QUERY][0]
-    path.write_bytes(markets.png(77))
+    first, second = (encode_png(markets.noise(seed)) for seed in (76, 77))
+    assert len(first) == len(second)
+    path.write_bytes(first)
+    load(folder, cache)
+    path.write_bytes(second)
     os.utime(path, ns=(1, 1))
     assert load(folder, cache)[1].query.images[0].equal(markets.noise(77))
 
