@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 
 from dml_teach import __version__, devices, models, provenance
-from dml_teach.data import bundled, cifar100
+from dml_teach.data import bundled, cifar100, market1501, omniglot, tiny_market
 from dml_teach.errors import DmlTeachError
 
+MARKET = "market1501-128x64"  # where `market1501.prepare` puts its images
 COURSE = ("jupyterlab", "ipywidgets", "jupytext", "matplotlib")
 
 
@@ -29,6 +30,7 @@ def examine(root: Path | None = None) -> str:
         ("course", "ready" if not missing else f"missing: {', '.join(missing)}"),
         ("bundled data", _bundled()),
         ("CIFAR-100", str(cifar) if cifar else "not found"),
+        *_retrieval(),
     ]
     width = max(len(name) for name, _ in facts)
     lines = [f"{name:<{width}}  {value}" for name, value in facts]
@@ -60,6 +62,21 @@ def _bundled() -> str:
         return f"{len(bundled.load('train'))} training and {len(bundled.load('test'))} test images of Fashion-MNIST"
     except DmlTeachError as error:
         return f"damaged: {error}"
+
+
+def _retrieval() -> list[tuple[str, str]]:
+    """Where the tests of retrieval are: in the folder that `market1501.cache_folder` names."""
+    kept = market1501.cache_folder()
+    market, characters = kept / MARKET, kept / omniglot.FILE
+    drawn = any(kept.glob(f"{tiny_market.NAME} *".replace(" ", "_")))
+    return [
+        ("TinyMarket", "drawn" if drawn else "is drawn on first use, in seconds"),
+        ("Omniglot", str(characters) if characters.is_file() else f"not found; --data FOLDER with {omniglot.FILE}"),
+        (
+            "Market-1501",
+            str(market) if market.is_dir() else "not prepared; dml-teach data market1501 --from PATH of your copy",
+        ),
+    ]
 
 
 def _next(missing: list[str], cifar: bool) -> list[str]:

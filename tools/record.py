@@ -5,6 +5,8 @@
 agreement     run folders book/recordings/agreement/ARM of seed 0, without weights: posteriors to look at
 resnet32      book/recordings/resnet32.json (needs CIFAR-100; 20 minutes on one core that multiplies bf16)
 cohort_size   book/recordings/cohort_size.json (needs CIFAR-100; about two hours on one core)
+tiny_market   book/recordings/tiny_market.json (draws its images; 15 minutes on one core)
+omniglot      book/recordings/omniglot.json (needs Omniglot; 10 minutes on one core)
 
 The cells lie in FOLDER/NAME/ARM/seed-N. What is finished there is not trained again, what was interrupted goes on: so
 the same command is given until it is done, and with more seeds it adds to what there is.
@@ -20,12 +22,12 @@ from typing import NamedTuple
 from dml_teach import experiments, recordings
 from dml_teach.errors import DmlTeachError, Interrupted
 from dml_teach.experiments import Arm, Experiment
-from dml_teach.recipes import CLASSROOM, LAPTOP
+from dml_teach.recipes import CLASSROOM, LAPTOP, RETRIEVAL
 from dml_teach.runs import Run
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "book" / "recordings"
 PUBLISHED = ("config.json", "metrics.jsonl", "posteriors.safetensors", "probe.safetensors")  # of a run folder
-CURVES = ("top1", "nll", "train_top1", "mean_agreement", "mean_pairwise_kl")
+CURVES = ("top1", "nll", "train_top1", "mean_agreement", "mean_pairwise_kl")  # on the probe images
 
 AGREEMENT = Experiment(
     name="agreement",
@@ -67,6 +69,36 @@ RESNET32 = Experiment(
 )
 
 
+RETRIEVAL_ARMS = (
+    Arm("independent", ("small_reid",) * 2),
+    Arm("mutual", ("small_reid",) * 2, "mutual"),
+    Arm("mutual-T2", ("small_reid",) * 2, "mutual", {"temperature": 2.0}),
+)
+RETRIEVAL_QUESTION = (
+    " Does learning from each other make two networks find better than learning alone, each by itself and with their"
+    " embeddings side by side? mAP and rank-1, paired by seed, 95 % intervals, whatever they show. The recipe was fixed"
+    " before, {}; the test was read once by each finished network."
+)
+
+TINY_MARKET = Experiment(
+    name="tiny_market",
+    question="TinyMarket, people who do not exist."
+    + RETRIEVAL_QUESTION.format("on the people of another drawing (seed 7)"),
+    data="tiny-market",
+    recipe=RETRIEVAL,
+    arms=RETRIEVAL_ARMS,
+)
+
+OMNIGLOT = Experiment(
+    name="omniglot",
+    question="Omniglot, characters that no network has learnt."
+    + RETRIEVAL_QUESTION.format("on a part of the characters that are learnt from"),
+    data="omniglot",
+    recipe=RETRIEVAL,
+    arms=RETRIEVAL_ARMS,
+)
+
+
 def write_json(experiment: Experiment, results: dict[str, list[Run]], data: Path | None) -> Path:
     """NAME.json of all seeds; returns its path."""
     path = RECORDINGS / f"{experiment.name}.json"
@@ -101,6 +133,8 @@ EXPERIMENTS = {
         Named(AGREEMENT, 1, copy_runs),
         Named(COHORT_SIZE, 5, write_json),
         Named(RESNET32, 1, write_json),
+        Named(TINY_MARKET, 5, write_json),
+        Named(OMNIGLOT, 5, write_json),
     )
 }
 
