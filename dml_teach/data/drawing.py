@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 HEIGHT = 640  # units
-FINER = 3
+FINER = 2
 ONE = 256  # factors are counted in 256ths
 
 Choice = TypeVar("Choice")

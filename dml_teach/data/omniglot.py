@@ -30,6 +30,16 @@ FILE = "omniglot_small_32.npz"
 HANDS, QUERY_HANDS = 20, 5
 ARRAYS = {"x": np.uint8, "char": np.int16, "drawer": np.int8, "char_names": np.str_}
 BYTES = 1 << 26  # ten times as many as the arrays have
+NPZ_TROUBLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+)
 WAY_OUT = (
     f"name {FILE} or its folder: arrays x (N, 32, 32) uint8, char, drawer and char_names, made of"
     " images_background_small1 and 2 from github.com/brendenlake/omniglot"
@@ -84,24 +94,24 @@ def _read(file: Path) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[s
     """Images (N, 1, 32, 32) uint8, characters (N,) from 0 and drawers (N,) from 1, both int64, and the names."""
     try:
         with zipfile.ZipFile(file) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > BYTES:
-                raise DataError(f"{file}: unpacks to more than {BYTES} bytes; {WAY_OUT}")
+            size = sum(entry.file_size for entry in archive.infolist())
         with np.load(file, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in ARRAYS}
+            arrays = {name: found[name] for name in ARRAYS} if size <= BYTES else {}
     except OSError as error:
         raise DataError(f"{file}: {error.strerror or 'can not be read'}; {WAY_OUT}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+    except NPZ_TROUBLE as error:
         raise DataError(f"{file}: damaged or something else; {WAY_OUT}") from error
-    count, names = len(arrays["x"]), tuple(str(name) for name in arrays["char_names"].ravel())
-    characters, drawers = arrays["char"], arrays["drawer"]
+    if not arrays:
+        raise DataError(f"{file}: unpacks to {size} bytes, more than {BYTES}; {WAY_OUT}")
     for name, kind in ARRAYS.items():
         if not np.issubdtype(arrays[name].dtype, kind):
             raise DataError(f"{file}: {name} is {arrays[name].dtype}, not {kind.__name__}; {WAY_OUT}")
+    names = tuple(str(name) for name in arrays["char_names"].ravel())
+    characters, drawers, count = arrays["char"], arrays["drawer"], HANDS * len(names)
     if arrays["x"].shape != (count, 32, 32) or characters.shape != (count,) or drawers.shape != (count,):
-        raise DataError(f"{file}: x, char and drawer do not fit together; {WAY_OUT}")
+        raise DataError(f"{file}: x, char and drawer do not fit the {len(names)} names; {WAY_OUT}")
     pairs = {(int(c), int(d)) for c, d in zip(characters, drawers, strict=True)}
-    wanted = {(character, hand) for character in range(len(names)) for hand in range(1, HANDS + 1)}
-    if pairs != wanted or count != len(wanted):
+    if pairs != {(character, hand) for character in range(len(names)) for hand in range(1, HANDS + 1)} or not pairs:
         raise DataError(f"{file}: not one drawing of each character by each of {HANDS} people; {WAY_OUT}")
     images = torch.from_numpy(arrays["x"])[:, None]
     return images, torch.from_numpy(characters.astype(np.int64)), torch.from_numpy(drawers.astype(np.int64)), names

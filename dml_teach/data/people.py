@@ -21,18 +21,15 @@ CLOTHES: dict[str, Colour] = {
     "violet": (122, 88, 164),
     "pink": (226, 138, 166),
     "white": (236, 234, 226),
-    "grey": (134, 136, 142),
     "black": (48, 48, 54),
-    "brown": (126, 86, 58),
 }
 BELOW: dict[str, Colour] = {
     "jeans": (62, 88, 138),
-    "pale jeans": (124, 156, 190),
     "black": (46, 46, 52),
     "grey": (116, 118, 126),
     "sand": (200, 178, 140),
-    "olive": (106, 112, 66),
     "wine": (124, 46, 62),
+    "olive": (106, 112, 66),
     "white": (228, 226, 218),
 }
 SKIN: tuple[Colour, ...] = (

@@ -1,9 +1,9 @@
 """Decoded images on disk, to be read again in no time: one array of bytes for each folder, and what is in them.
 
 A prepared folder holds `FOLDER.npy` (N, 3, H, W) uint8 for each folder of the data set and `contents.json`: the images'
-names, the size, the mean and deviation of the first folder's pixels, the arrays' SHA-256, and the signature of what
-they were made from. So arrays that were damaged, or made from other files, are noticed. The folder appears whole or not
-at all. Arrays are mapped into memory, not read: only the images that are looked at take any.
+names, the size, the mean and deviation of the first folder's pixels, the SHA-256 of the arrays and of all this, and the
+signature of what they were made from. So what was damaged, or made from other files, is noticed. The folder appears
+whole or not at all. Arrays are mapped into memory, not read: only the images that are looked at take any.
 """
 
 import hashlib
@@ -48,7 +48,10 @@ def read(folder: Path, signature: str | None = None) -> Prepared | str:
     With a `signature`, it must have been made from what has this signature.
     """
     try:
-        contents = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
+        stored = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
+        contents = stored["contents"]
+        if stored["sha256"] != digest(contents):
+            return f"{CONTENTS} was altered"
         if contents["format"] != FORMAT:
             return "of another version"
         if signature not in (None, contents["signature"]):
@@ -91,7 +94,8 @@ def write(folder: Path, source: Source, parts: dict[str, tuple[str, ...]], size:
                 entries[part] = {"names": names, "sha256": sha256(fresh / f"{part}.npy")}
             mean, std = statistics(np.load(fresh / f"{next(iter(parts))}.npy", mmap_mode="r", allow_pickle=False))
             about = {"format": FORMAT, "signature": source.signature, "size": size, "mean": mean, "std": std}
-            write_json(fresh / CONTENTS, {**about, "parts": entries})
+            contents = {**about, "parts": entries}
+            write_json(fresh / CONTENTS, {"sha256": digest(contents), "contents": contents})
             put_in_place(fresh, folder, Path(scratch) / "old")
     except OSError as error:
         raise DataError(
@@ -108,6 +112,11 @@ def put_in_place(fresh: Path, folder: Path, old: Path) -> None:
     except OSError:
         if not (folder / CONTENTS).is_file():
             raise
+
+
+def digest(contents: object) -> str:
+    """SHA-256 of anything that JSON can hold, as 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

@@ -19,7 +19,7 @@ class Camera(NamedTuple):
     place       the name of its background
     sides       how often people show their front, back, left and right
     gain        of red, green and blue
-    lift        added to every colour, 0 to 255
+    lift        added to red, green and blue: haze, or the glow of a lamp
     contrast    about middle grey
     colour      how much of it is left; the rest is grey
     blur        how much of each pixel comes from its neighbours
@@ -32,7 +32,7 @@ class Camera(NamedTuple):
     place: str
     sides: dict[str, int]
     gain: tuple[int, int, int]
-    lift: int
+    lift: tuple[int, int, int]
     contrast: int
     colour: int
     blur: int
@@ -47,13 +47,14 @@ def _sides(front: int, back: int, left: int, right: int) -> dict[str, int]:
 
 
 CAMERAS: tuple[Camera, ...] = (
-    Camera("brick street", _sides(5, 1, 2, 2), (272, 250, 218), 4, 250, 250, 60, 18, 40, 256, "pole"),
-    Camera("park", _sides(1, 5, 2, 2), (232, 264, 220), 8, 236, 236, 90, 16, -50, 250, "bush"),
-    Camera("underpass", _sides(2, 2, 4, 1), (176, 194, 232), 6, 200, 180, 150, 34, 70, 248, "pole"),
-    Camera("plaza", _sides(3, 3, 1, 1), (312, 306, 292), 22, 262, 214, 40, 14, -30, 240, "passer-by"),
-    Camera("evening", _sides(3, 1, 1, 4), (232, 178, 140), -4, 240, 210, 120, 42, 90, 254, "bush"),
-    Camera("station", _sides(1, 4, 2, 2), (206, 246, 262), 16, 208, 176, 110, 22, -80, 226, "rail"),
+    Camera("brick street", _sides(5, 1, 2, 2), (268, 250, 220), (8, 4, 0), 252, 240, 60, 14, 60, 256, "pole"),
+    Camera("park", _sides(1, 5, 2, 2), (232, 264, 220), (2, 14, 2), 240, 230, 80, 14, -70, 250, "bush"),
+    Camera("underpass", _sides(2, 2, 4, 1), (180, 202, 240), (0, 10, 24), 200, 160, 140, 24, 90, 248, "pole"),
+    Camera("plaza", _sides(3, 3, 1, 1), (286, 280, 266), (22, 18, 8), 246, 200, 40, 12, -40, 240, "passer-by"),
+    Camera("evening", _sides(3, 1, 1, 4), (256, 198, 160), (24, 6, 0), 222, 170, 110, 28, 110, 254, "bush"),
+    Camera("station", _sides(1, 4, 2, 2), (202, 244, 260), (4, 20, 26), 208, 170, 100, 18, -90, 226, "rail"),
 )
+CLOSE = 272  # 256ths: how large people stand in their boxes
 OBSTACLE_PERCENT = 22  # of the pictures, at difficulty 100
 
 
@@ -66,7 +67,7 @@ def photograph(
     the person only. Anything else is what a detector gives.
     """
     camera, careful = CAMERAS[number - 1], kind in ("query", "box")
-    jitter = difficulty // 4 if careful else difficulty
+    jitter = difficulty // 2 if careful else difficulty
     canvas = Canvas(*size)
     _place(canvas, camera, dice, 60 * jitter // 100)
     view = _stance(camera, difficulty, jitter, dice)
@@ -87,10 +88,10 @@ def photograph(
 
 def _stance(camera: Camera, difficulty: int, jitter: int, dice: Dice) -> View:
     """Where the person stands in the picture: what the detector's box is off by."""
-    zoom = ONE + dice.between(-26, 26) * jitter // 100
+    zoom = CLOSE - dice.between(-8, 66) * jitter // 100
     down = zoom * (ONE + (camera.down - ONE) * difficulty // 100) // ONE
     feet = FEET + dice.between(-24, 24) * jitter // 100
-    left = dice.between(-34, 34) * jitter // 100
+    left = dice.between(-74, 74) * jitter // 100
     return View(left, feet - FEET * down // ONE, zoom, down)
 
 
@@ -185,8 +186,8 @@ def _evening(canvas: Canvas, across: int, horizon: int, ground: Colour) -> None:
         lit = (column * 7 + row * 5) % 3 != 0
         return ((x - across + 2000) % 54 > 24) & (y % 62 > 26) & lit & (y > 40) & (y < horizon - 60)
 
-    canvas.box(-HEIGHT, 0, HEIGHT, horizon, (62, 58, 92), (windows, (250, 214, 128)))
-    canvas.box(-HEIGHT, 0, HEIGHT, 36, (44, 44, 84))
+    canvas.box(-HEIGHT, 0, HEIGHT, horizon, (74, 70, 112), (windows, (222, 180, 112)))
+    canvas.box(-HEIGHT, 0, HEIGHT, 36, (52, 52, 100))
     canvas.ellipse(across - 96, 74, 24, 24, (255, 236, 178))
     canvas.box(across - 100, 90, across - 92, horizon + 30, (48, 44, 60))
 
@@ -216,7 +217,8 @@ def _obstacle(canvas: Canvas, camera: Camera, dice: Dice) -> None:
             canvas.box(-HEIGHT, y, HEIGHT, y + 18, (176, 180, 186))
         canvas.box(x - 12, 390, x + 12, HEIGHT, (150, 154, 160))
     else:
-        near = View(x * 12 // 10, -40, ONE * 11 // 10, ONE * 11 // 10)
+        aside = 135 if x > 0 else -135  # at the border of the box: whoever fills it is its person
+        near = View(aside + x // 5, -40, ONE * 11 // 10, ONE * 11 // 10)
         draw_person(canvas, somebody(dice), dice.one_of(SIDES), dice.between(-80, 80), near)
 
 
@@ -237,7 +239,8 @@ def _develop(pixels: np.ndarray, camera: Camera, difficulty: int, dice: Dice) ->
     pixels = pixels * light[None, :, None] * gain // ONE**2
     grey = (pixels * np.array([77, 150, 29])).sum(axis=2, keepdims=True) // ONE
     pixels = grey + (pixels - grey) * _mixed(ONE, camera.colour, difficulty) // ONE
-    pixels = 128 + (pixels - 128) * _mixed(ONE, camera.contrast, difficulty) // ONE + _mixed(0, camera.lift, difficulty)
+    pixels = 128 + (pixels - 128) * _mixed(ONE, camera.contrast, difficulty) // ONE
+    pixels = pixels + np.array([_mixed(0, own, difficulty) for own in camera.lift])
     pixels = pixels.clip(0, 255)
     pixels = pixels + (_blurred(pixels) - pixels) * min(ONE, _mixed(0, camera.blur, difficulty)) // ONE
     grain = _mixed(0, camera.noise, difficulty)

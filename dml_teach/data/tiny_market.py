@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dml_teach import seeds
 from dml_teach.data import market1501
+from dml_teach.data.decoding import encode_png
 from dml_teach.data.drawing import Dice
 from dml_teach.data.images import ImageSet
 from dml_teach.data.market1501 import BOXES, GALLERY, QUERY, TRAIN, Expected
@@ -78,7 +79,7 @@ def draw(
     folder: Path | str,
     *,
     seed: int = 0,
-    identities: int = 60,
+    identities: int = 100,
     test_identities: int = 60,
     cameras: int = 6,
     images_per_camera: int = 2,
@@ -113,7 +114,7 @@ def draw(
             for part in (TRAIN, GALLERY, QUERY, BOXES):
                 (fresh / part).mkdir(parents=True)
             for frame, shot in enumerate(_shots(settings)):
-                _write_png(fresh / shot.folder / _name(shot, frame), _picture(shot, settings))
+                (fresh / shot.folder / _name(shot, frame)).write_bytes(encode_png(_picture(shot, settings)))
             (fresh / DONE).write_text(f"{_recipe(settings)}\n", encoding="utf-8")
             if target.exists():
                 target.rmdir()
@@ -127,7 +128,7 @@ def load(
     folder: Path | str | None = None,
     *,
     seed: int = 0,
-    identities: int = 60,
+    identities: int = 100,
     test_identities: int = 60,
     cameras: int = 6,
     images_per_camera: int = 2,
@@ -221,9 +222,3 @@ def _picture(shot: Shot, settings: Settings) -> Tensor:
     place = (shot.person * 10 + shot.camera) * 100 + shot.number % 100
     dice = Dice(seeds.generator(settings.seed, f"{NAME} {shot.kind}", place))
     return photograph(person, shot.camera, settings.size, _percent(settings), shot.kind, dice)
-
-
-def _write_png(path: Path, picture: Tensor) -> None:
-    from torchvision.io import write_png  # here, since it takes as long to load as PyTorch itself
-
-    write_png(picture, str(path), compression_level=3)
