@@ -329,10 +329,9 @@ RETRIEVAL = Recipe(
     augment=True,
     probe_images=60,
 )
-"""Tiny re-identification in the classroom: TinyMarket or Omniglot, two small_reid, a minute on one quiet CPU core. Chosen
-on the people of another drawing of TinyMarket: at 20 epochs SGD and Adam down a plain cosine were far from fitting the
-training people, Adam with a rate that first rises did; mutual learning was not looked at. Expect what
-book/recordings/tiny_market.json and omniglot.json hold."""
+"""Tiny re-identification in the classroom: TinyMarket or Omniglot, two small_reid, a minute on one CPU core. Chosen on
+another drawing of TinyMarket, where after 20 epochs Adam with a rate that first rises had fitted the training people
+and Adam down a plain cosine had not. Expect what book/recordings/tiny_market.json and omniglot.json hold."""
 
 RECIPES = {
     recipe.name: recipe

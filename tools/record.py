@@ -76,14 +76,15 @@ RETRIEVAL_ARMS = (
 )
 RETRIEVAL_QUESTION = (
     " Does learning from each other make two networks find better than learning alone, each by itself and with their"
-    " embeddings side by side? mAP and rank-1, paired by seed, 95 % intervals, whatever they show. The recipe was fixed"
-    " before, {}; the test was read once by each finished network."
+    " embeddings side by side? mAP and rank-1, paired by seed, 95 % intervals, whatever they show. The recipe is that"
+    " chosen on another drawing of TinyMarket (seed 7), one seed for each of eight settings of network, rate, schedule"
+    " and batch, by how well two independent networks fitted; with the one chosen, one seed of mutual learning (T = 1) was"
+    " seen there{}."
 )
 
 TINY_MARKET = Experiment(
     name="tiny_market",
-    question="TinyMarket, people who do not exist."
-    + RETRIEVAL_QUESTION.format("on the people of another drawing (seed 7)"),
+    question="TinyMarket, people who do not exist." + RETRIEVAL_QUESTION.format(""),
     data="tiny-market",
     recipe=RETRIEVAL,
     arms=RETRIEVAL_ARMS,
@@ -92,7 +93,7 @@ TINY_MARKET = Experiment(
 OMNIGLOT = Experiment(
     name="omniglot",
     question="Omniglot, characters that no network has learnt."
-    + RETRIEVAL_QUESTION.format("on a part of the characters that are learnt from"),
+    + RETRIEVAL_QUESTION.format(", and one seed of each arm on another division of Omniglot's characters"),
     data="omniglot",
     recipe=RETRIEVAL,
     arms=RETRIEVAL_ARMS,
