@@ -78,8 +78,8 @@ RETRIEVAL_QUESTION = (
     " Does learning from each other make two networks find better than learning alone, each by itself and with their"
     " embeddings side by side? mAP and rank-1, paired by seed, 95 % intervals, whatever they show. The recipe is that"
     " chosen on another drawing of TinyMarket (seed 7), one seed for each of eight settings of network, rate, schedule"
-    " and batch, by how well two independent networks fitted; with the one chosen, one seed of mutual learning (T = 1) was"
-    " seen there{}."
+    " and batch, by how well two independent networks fitted; with the one chosen, one seed of mutual learning (T = 1)"
+    " was seen there{}."
 )
 
 TINY_MARKET = Experiment(
