@@ -255,7 +255,6 @@ def _grains(height: int, width: int, dice: Dice) -> np.ndarray:
 
 def _blurred(pixels: np.ndarray) -> np.ndarray:
     """Each pixel mixed with its neighbours, 1 : 2 : 1 down and across; the border is repeated."""
-    padded = np.pad(pixels, [(1, 1), (0, 0), (0, 0)], mode="edge")
-    pixels = (padded[:-2] + 2 * pixels + padded[2:] + 2) // 4
-    padded = np.pad(pixels, [(0, 0), (1, 1), (0, 0)], mode="edge")
-    return (padded[:, :-2] + 2 * pixels + padded[:, 2:] + 2) // 4
+    down = (np.concatenate([pixels[:1], pixels[:-1]]) + 2 * pixels + np.concatenate([pixels[1:], pixels[-1:]]) + 2) // 4
+    left, right = np.hstack([down[:, :1], down[:, :-1]]), np.hstack([down[:, 1:], down[:, -1:]])
+    return (left + 2 * down + right + 2) // 4

@@ -10,6 +10,7 @@ layout asks for; readers of images go by the content.
 """
 
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -214,11 +215,14 @@ def _name(shot: Shot, frame: int) -> str:
     return f"{identity}_c{shot.camera}s1_{frame % 1_000_000:06d}_{box:02d}.jpg"
 
 
+@lru_cache(maxsize=1024)
+def _person(seed: int, number: int) -> Person:
+    return somebody(Dice(seeds.generator(seed, f"{NAME} person", number)))
+
+
 def _picture(shot: Shot, settings: Settings) -> Tensor:
     """The picture (3, H, W) uint8; it depends on the seed and the shot, and not on how many others there are."""
-    person: Person | None = somebody(Dice(seeds.generator(settings.seed, f"{NAME} person", shot.person)))
-    if shot.kind == "junk" and shot.number % 2:
-        person = None
+    person = None if shot.kind == "junk" and shot.number % 2 else _person(settings.seed, shot.person)
     place = (shot.person * 10 + shot.camera) * 100 + shot.number % 100
     dice = Dice(seeds.generator(settings.seed, f"{NAME} {shot.kind}", place))
     return photograph(person, shot.camera, settings.size, _percent(settings), shot.kind, dice)
