@@ -1,5 +1,7 @@
 """Retrieval on the command line: from drawn people to the table in every convention."""
 
+import inspect
+
 import pytest
 import torch
 
@@ -141,8 +143,10 @@ def test_what_is_known_of_the_retrieval_sets_is_so(shared):
     facts = sets.FACTS["omniglot"]
     train, _ = sets.load("omniglot", shared / "data" / "omniglot")
     assert facts[:6] == ("omniglot", *train.images.shape, train.classes)
-    settings = tiny_market.Settings(0, 60, 60, 6, 2, 1.0, (64, 32)).expected()
+    usual = {name: each.default for name, each in inspect.signature(tiny_market.load).parameters.items()}
+    settings = tiny_market.Settings(**{name: usual[name] for name in tiny_market.Settings._fields}).expected()
     facts = sets.FACTS["tiny-market"]
+    assert facts[2:5] == (3, *usual["size"])
     assert (facts.images, facts.classes) == (settings.training, settings.training_ids)
     facts = sets.FACTS["market1501"]
     assert (facts.images, facts.classes) == (12_936, 751)

@@ -84,10 +84,12 @@ RETRIEVAL_QUESTION = (
 
 TINY_MARKET = Experiment(
     name="tiny_market",
-    question="TinyMarket, people who do not exist." + RETRIEVAL_QUESTION.format(""),
+    question="TinyMarket, people who do not exist: 600 pictures of 100 people to learn from, 60 others to be found."
+    + RETRIEVAL_QUESTION.format(""),
     data="tiny-market",
-    recipe=RETRIEVAL,
+    recipe=RETRIEVAL.with_(epochs=30),
     arms=RETRIEVAL_ARMS,
+    subset=600,
 )
 
 OMNIGLOT = Experiment(
