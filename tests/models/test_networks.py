@@ -216,3 +216,22 @@ def test_small_network_is_16_wide_unless_told():
 def test_width_must_be_a_positive_whole_number(width):
     with pytest.raises(ConfigError, match=r"^width = .*a whole number of at least 1 is needed$"):
         build("small", width=width)
+
+
+def test_small_reid_ends_in_a_batch_norm_of_its_features():
+    network, images = build("small_reid"), random_images(batch=8, height=64, width=32)
+    features = network.features(images)
+    assert features.shape == (8, 64) and features.min() < 0
+    torch.testing.assert_close(features.mean(dim=0), torch.zeros(64), atol=1e-5, rtol=0)
+
+
+def test_small_reid_takes_a_last_batch_of_one_image_by_its_running_statistics():
+    network, images = build("small_reid"), random_images(batch=1, height=16, width=16)
+    norm = network.body[-1]
+    norm.running_mean += 0.5
+    before = norm.running_mean.clone()
+    features = network.features(images)
+    assert torch.equal(norm.running_mean, before) and bool(features.isfinite().all())
+    features.sum().backward()
+    pooled = network.body[:-1](images)[0, :, 0, 0]
+    torch.testing.assert_close(features[0], (pooled - 0.5) / (1 + norm.eps) ** 0.5)
