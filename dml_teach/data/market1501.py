@@ -21,11 +21,12 @@ import pooch
 import torch
 
 from dml_teach.data import prepared
+from dml_teach.data.decoding import SIDE
 from dml_teach.data.images import ImageSet
 from dml_teach.data.prepared import Prepared
 from dml_teach.data.retrieval import DISTRACTOR, JUNK, IdentitySet, RetrievalSet
 from dml_teach.data.sources import Source, opened, shown
-from dml_teach.errors import DataError
+from dml_teach.errors import ConfigError, DataError
 
 TRAIN, GALLERY, QUERY, BOXES = "bounding_box_train", "bounding_box_test", "query", "gt_bbox"
 FOLDERS = (TRAIN, GALLERY, QUERY, BOXES)
@@ -80,7 +81,8 @@ def load(
     `root` is the folder of the data set, its parent, or its zip archive; None reads what was prepared before. Decoded
     images are kept in `cache` (see `cache_folder`) and used until the files change. Labels are 0 to 750 by ascending
     identity, `class_names` the identities as they are written in the names; mean and deviation are of the training
-    images. Raises `DataError` naming what is missing, damaged or not as `expected`.
+    images. Raises `DataError` naming what is missing, damaged or not as `expected`; `ConfigError` for a size out of
+    range.
     """
     ready = _ready(root, size, expected, cache)
     labels, names = _labels(ready.names[TRAIN])
@@ -154,6 +156,8 @@ def _prepared_folder(size: tuple[int, int], expected: Expected, cache: Path | st
 
 def _ready(root: Path | str | None, size: tuple[int, int], expected: Expected, cache: Path | str | None) -> Prepared:
     """What was prepared from `root`, after preparing it where that has not been done yet."""
+    if not (len(size) == 2 and all(1 <= side <= SIDE for side in size)):
+        raise ConfigError(f"size of {expected.name}: {size}; choose height and width of 1 to {SIDE} pixels")
     folder = _prepared_folder(size, expected, cache)
     if root is None:
         found = prepared.read(folder)

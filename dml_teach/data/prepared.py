@@ -85,12 +85,8 @@ def write(folder: Path, source: Source, parts: dict[str, tuple[str, ...]], size:
             fresh.mkdir()
             entries = {}
             for part, names in parts.items():
-                images = np.lib.format.open_memmap(
-                    fresh / f"{part}.npy", mode="w+", dtype=np.uint8, shape=(len(names), 3, *size)
-                )
-                for number, name in enumerate(names):
-                    images[number] = decode(source.read(part, name), source.place(part, name), size).numpy()
-                images.flush()
+                images = (decode(source.read(part, name), source.place(part, name), size) for name in names)
+                write_array(fresh / f"{part}.npy", (len(names), 3, *size), images)
                 entries[part] = {"names": names, "sha256": sha256(fresh / f"{part}.npy")}
             mean, std = statistics(np.load(fresh / f"{next(iter(parts))}.npy", mmap_mode="r", allow_pickle=False))
             about = {"format": FORMAT, "signature": source.signature, "size": size, "mean": mean, "std": std}
@@ -101,6 +97,15 @@ def write(folder: Path, source: Source, parts: dict[str, tuple[str, ...]], size:
         raise DataError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder or free some space"
         ) from error
+
+
+def write_array(path: Path, shape: tuple[int, ...], images: Iterable[Tensor]) -> None:
+    """Images as one array of bytes in NumPy's format. Written, not mapped: a full disk is an error here, no crash."""
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for image in images:
+            file.write(image.numpy().tobytes())
 
 
 def put_in_place(fresh: Path, folder: Path, old: Path) -> None:

@@ -155,7 +155,8 @@ def from_zip(archive: zipfile.ZipFile, path: Path, folders: Sequence[str], way_o
     digest = hashlib.sha256()
     for entry in sorted(members.values(), key=lambda entry: entry.filename):
         digest.update(f"{entry.filename!a} {entry.file_size} {entry.CRC}\n".encode())
-    files = {folder: tuple(sorted(name for f, name in members if f == folder)) for folder, _ in members}
+    there = {folder for folder, _ in members}
+    files = {folder: tuple(sorted(name for other, name in members if other == folder)) for folder in there}
     return Source(shown(path), files, digest.hexdigest(), place, read)
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from dml_teach.data import market1501, prepared
 from dml_teach.data.market1501 import BOXES, FOLDERS, GALLERY, MARKET1501, QUERY, TRAIN
 from dml_teach.data.prepared import CONTENTS
-from dml_teach.errors import DataError
+from dml_teach.errors import ConfigError, DataError
 from tests.data import markets
 from tests.data.markets import EXPECTED, SIZE, TOP
 
@@ -358,6 +358,39 @@ def test_somebody_asked_for_who_is_not_in_the_gallery_is_noticed(folder, cache):
         if name.startswith("0003"):
             replaced(folder, GALLERY, name, "0009" + name[4:])
     assert "1 people who are asked for" in refusal(folder, cache)
+
+
+@pytest.mark.parametrize("size", [(0, 8), (16,), (16, 9000)])
+def test_a_size_that_can_not_be_is_refused(folder, cache, size):
+    with pytest.raises(ConfigError, match="size of market1501"):
+        market1501.load(folder, size=size, expected=EXPECTED, cache=cache)
+
+
+def official_names():
+    """Names with the numbers of the real set: 751 people to learn from, 750 others, distractors and junk."""
+
+    def spread(people, count, first):
+        people = list(people)
+        return [f"{people[k % len(people)]:04d}_c{1 + k % 6}s1_{first + k:06d}_00.jpg" for k in range(count)]
+
+    return {
+        TRAIN: spread(range(2, 1503, 2), 12_936, 0),
+        QUERY: spread(range(1, 1501, 2), 3_368, 100_000),
+        GALLERY: spread(range(1, 1501, 2), 13_115, 200_000)
+        + spread([0], 2_798, 300_000)
+        + [f"-1_c1s1_{k:06d}_01.jpg" for k in range(3_819)],
+    }
+
+
+@pytest.mark.slow
+def test_an_archive_with_the_official_numbers_is_read(tmp_path, cache):
+    image = markets.jpeg(0, (128, 64))
+    content = {f"{part}/{name}": image for part, names in official_names().items() for name in names}
+    (tmp_path / "market.zip").write_bytes(markets.zipped(content))
+    train, test = market1501.load(tmp_path / "market.zip", cache=cache)
+    assert train.images.shape == (12_936, 3, 128, 64)
+    assert train.classes == 751
+    assert (len(test.query), len(test.gallery)) == (3_368, 19_732)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="everything is open to the administrator")

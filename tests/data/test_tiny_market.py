@@ -111,7 +111,7 @@ def test_the_size_of_its_pictures_is_an_argument(tmp_path, size):
 def test_these_are_the_pixels_of_seed_0(small):
     train, test = small
     digest = hashlib.sha256("".join([*content_hashes(train.images), *sorted(pixels(test).values())]).encode())
-    assert digest.hexdigest() == "d6ae4970d4e170e1340db84dc0074a14f2c22964194ec921f951397ecbb5b357"
+    assert digest.hexdigest() == "ca28be99245047b4e7159b79dbdd183e9dfa13758c5013f97c06b130d3bd021a"
 
 
 def test_a_seed_fixes_every_pixel(small, tmp_path):
@@ -159,11 +159,11 @@ def test_without_a_name_it_is_kept_where_data_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("DML_TEACH_DATA", str(tmp_path))
     tiny_market.load(**SMALL)
     (made,) = tmp_path.iterdir()
-    assert made.name == "tiny-market_1_seed_0_3+2_people_6x2_pictures_32x16_at_100"
+    assert made.name == "tiny-market_2_seed_0_3+2_people_6x2_pictures_32x16_at_100"
 
 
 def test_a_folder_drawn_otherwise_is_refused(folder):
-    with pytest.raises(DataError, match=r"holds 'tiny-market 1 seed 0 .*', not 'tiny-market 1 seed 5 .*'; remove it"):
+    with pytest.raises(DataError, match=r"holds 'tiny-market 2 seed 0 .*', not 'tiny-market 2 seed 5 .*'; remove it"):
         tiny_market.load(folder, **SMALL, seed=5)
 
 
