@@ -40,7 +40,12 @@ def paired(one: Step, other: Step, *, rounds: int, steps: int, other_steps: int 
 
     One more round goes before them, to warm up.
     """
-    times = [(seconds_a_step(one, steps), seconds_a_step(other, other_steps or steps)) for _ in range(rounds + 1)][1:]
+    times = [(seconds_a_step(one, steps), seconds_a_step(other, other_steps or steps)) for _ in range(rounds + 1)]
+    return ratio(times[1:])
+
+
+def ratio(times: list[tuple[float, float]]) -> Ratio:
+    """The ratio of two things that were timed in turns: the seconds of both in each round."""
     ratios = [a / b for a, b in times]
     firsts, seconds = zip(*times, strict=True)
     return Ratio(

@@ -74,3 +74,27 @@ def test_the_loops_of_others_pay_what_our_peers_pay(temperature, monkeypatch):
             logits[k], published, row, temperature
         )
         assert torch.isclose(public_loops.pair_loss(logits, k, labels, temperature), ours)
+
+
+SMALL_GALLERY = ("--queries", "60", "--images", "500", "--dimensions", "32")
+
+
+@pytest.mark.parametrize("part", ["features", "reranking"])
+def test_scores_and_reranking_are_measured_without_peers(part):
+    ((name, (median, _, _)),) = list(ratios("reid", "--parts", part, *SMALL_GALLERY).items())[:1]
+    assert "ours / matrix product" in name and median > 0
+
+
+def test_scores_are_measured_against_a_package_in_a_folder(tmp_path):
+    metrics = tmp_path / "reid" / "eval" / "metrics.py"
+    metrics.parent.mkdir(parents=True)
+    (tmp_path / "reid" / "__init__.py").write_text("raise RuntimeError('only its metrics are imported')")
+    metrics.write_text(
+        "from types import SimpleNamespace\n"
+        "from dml_teach import reid\n"
+        "def _compute_reid_metrics(distances, *labels):\n"
+        "    scores = reid.evaluate_distances(distances, *labels)\n"
+        "    return SimpleNamespace(mean_average_precision=100 * scores.mAP)\n"
+    )
+    found = ratios("reid", "--parts", "ranking", "--peers", str(tmp_path), *SMALL_GALLERY)
+    assert list(found) == [f"ranking, {kind} features, the package reid / ours" for kind in ("trained", "untrained")]

@@ -107,6 +107,6 @@ def squared_lengths(name: str, features: Tensor, first: int = 0) -> Tensor:
     if len(bad):
         image = first + int(bad[0])
         raise DataError(
-            f"{name}: the feature of image {image} is not finite, or far too long; has its network diverged?"
+            f"{name}: the feature of image {image} is not finite, or far too long; did its network diverge?"
         )
     return lengths
