@@ -99,6 +99,7 @@ OMNIGLOT = Experiment(
     data="omniglot",
     recipe=RETRIEVAL,
     arms=RETRIEVAL_ARMS,
+    subset=545,  # all but the probe images
 )
 
 
