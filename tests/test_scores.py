@@ -1,5 +1,6 @@
 """Retrieval on the command line: from drawn people to the table in every convention."""
 
+import functools
 import inspect
 
 import pytest
@@ -7,9 +8,10 @@ import torch
 
 from dml_teach import reid, runs, scores
 from dml_teach.cli import main
-from dml_teach.data import sets, tiny_market
+from dml_teach.data import market1501, sets, tiny_market
 from dml_teach.evaluation import concatenate, embed
 from dml_teach.trainer import trained_network
+from tests.resuming import Killed
 
 CPU = torch.device("cpu")
 SMOKE = ["--epochs", "1", "--probe-images", "4", "--batch-size", "8", "--quiet", "--device", "cpu"]
@@ -150,6 +152,30 @@ def test_what_is_known_of_the_retrieval_sets_is_so(shared):
     assert (facts.images, facts.classes) == (settings.training, settings.training_ids)
     facts = sets.FACTS["market1501"]
     assert (facts.images, facts.classes) == (12_936, 751)
+
+
+def test_a_copy_is_checked_and_prepared_and_what_was_found_is_said(drawn, tmp_path, monkeypatch, capsys):
+    """With twelve people in place of 1 501, as nobody may hand on the real ones."""
+    expected = tiny_market.Settings(0, 6, 6, 3, 2, 1.0, (64, 32)).expected()
+    monkeypatch.setenv("DML_TEACH_DATA", str(tmp_path))
+    monkeypatch.setattr(market1501, "prepare", functools.partial(market1501.prepare, expected=expected))
+    assert main(["data", "market1501", "--from", str(drawn)]) == 0
+    printed = capsys.readouterr().out
+    assert "bounding_box_train     36 images,    6 people, 3 cameras" in printed
+    assert "Next: dml-teach train market1501" in printed
+    train, _ = market1501.load(expected=expected)
+    assert train.images.shape == (36, 3, 128, 64)
+
+
+def test_an_interrupted_run_finds_its_people_again_by_name(run, drawn, stop_at, tmp_path, capsys):
+    arguments = ["train", "tiny-market", *SMOKE, "--out", str(tmp_path / "cut")]
+    stop_at(3)
+    with pytest.raises(Killed):
+        main(arguments)
+    stop_at(0)
+    assert main(["resume", str(tmp_path / "cut"), "--quiet"]) == 0
+    assert "concatenated" in capsys.readouterr().out
+    assert runs.load(tmp_path / "cut").test == run.test
 
 
 def test_doctor_says_where_the_retrieval_sets_are(tmp_path, monkeypatch, capsys):
