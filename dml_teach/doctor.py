@@ -88,4 +88,5 @@ def _next(missing: list[str], cifar: bool) -> list[str]:
     if cifar:
         train = ("dml-teach train cifar100 --subset 10000", "two ResNet-32 that teach each other")
     demo = ("dml-teach demo", "independent, distilled and mutual networks, three minutes")
-    return [line for command, purpose in (demo, course, train) for line in (command, f"    {purpose}")]
+    people = ("dml-teach train tiny-market", "two networks that learn to find people again, who are drawn by code")
+    return [line for command, purpose in (demo, course, train, people) for line in (command, f"    {purpose}")]
