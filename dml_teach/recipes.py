@@ -331,7 +331,8 @@ RETRIEVAL = Recipe(
 )
 """Tiny re-identification in the classroom: TinyMarket or Omniglot, two small_reid, a minute on one CPU core. Chosen on
 another drawing of TinyMarket, where after 20 epochs Adam with a rate that first rises had fitted the training people
-and Adam down a plain cosine had not. Expect what book/recordings/tiny_market.json and omniglot.json hold."""
+and Adam down a plain cosine had not; the network without a batch norm before its head was given up there, and on other
+characters of Omniglot. Expect what book/recordings/tiny_market.json and omniglot.json hold."""
 
 RECIPES = {
     recipe.name: recipe

@@ -26,6 +26,7 @@ in nats, accuracies and agreement are fractions; what there is not, as the agree
 
 import json
 import math
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -183,10 +184,15 @@ def load(path: Path | str) -> dict[str, Any]:
 
 
 def provenances(every: Sequence[Run]) -> list[dict[str, Any]]:
-    """The different origins of some runs, each with the names of its runs: ARM/seed-N."""
+    """The different origins of some runs, each with the names of its runs: ARM/seed-N.
+
+    A recording is handed on, so its commands name folders of the machine by their last part alone.
+    """
     found: list[dict[str, Any]] = []
     for run in every:
         origin = dict(run.config["provenance"])
+        words = shlex.split(origin["command"])
+        origin["command"] = shlex.join(Path(word).name if Path(word).is_absolute() else word for word in words)
         started, name = origin.pop("started"), f"{run.folder.parent.name}/{run.folder.name}"
         for known in found:
             if {**known, "started": None, "runs": None} == {**origin, "started": None, "runs": None}:

@@ -11,7 +11,8 @@ The code in the cells is the same at every scale. The stored outputs are those o
 """
 
 import os
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from dml_teach.data import sets
 from dml_teach.data.images import ImageSet
@@ -28,6 +29,8 @@ class Scale(NamedTuple):
         name: the scale's name.
         data: name of the data set.
         network: name of the usual network.
+        teacher: name of a larger one.
+        teacher_options: what `models.build` is told of the larger one.
         subset: number of training images; None for all that are not held out.
         recipe: hyper-parameters.
     """
@@ -35,6 +38,8 @@ class Scale(NamedTuple):
     name: str
     data: str
     network: str
+    teacher: str
+    teacher_options: Mapping[str, Any]
     subset: int | None
     recipe: Recipe
 
@@ -48,10 +53,10 @@ class Scale(NamedTuple):
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("smoke", "bundled", "small", 100, SMOKE),
-        Scale("classroom", "bundled", "small", 500, CLASSROOM),
-        Scale("laptop", "cifar100", "resnet32", 5000, LAPTOP),
-        Scale("paper", "cifar100", "resnet32", None, PAPER_CIFAR100),
+        Scale("smoke", "bundled", "small", "small", {"width": 32}, 100, SMOKE),
+        Scale("classroom", "bundled", "small", "small", {"width": 32}, 500, CLASSROOM),
+        Scale("laptop", "cifar100", "resnet32", "mobilenet", {}, 5000, LAPTOP),
+        Scale("paper", "cifar100", "resnet32", "mobilenet", {}, None, PAPER_CIFAR100),
     )
 }
 

@@ -121,6 +121,18 @@ def test_distillation_weighs_labels_against_the_teacher(weight):
     assert losses.distillation(student, teacher, labels, 4.0, weight).item() == pytest.approx(expected, rel=1e-12)
 
 
+def test_distillation_at_temperature_one_pulls_like_a_single_softer_label():
+    student, teacher = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels, weight = torch.tensor([0, 4, 1, 1, 3, 2]), 0.7
+    target = (1 - weight) * F.one_hot(labels, 5) + weight * teacher.softmax(dim=1)
+    pulls = []
+    for loss in (lambda z: losses.distillation(z, teacher, labels, 1.0, weight), lambda z: F.cross_entropy(z, target)):
+        z = student.clone().requires_grad_()
+        loss(z).backward()
+        pulls.append(z.grad)
+    assert torch.allclose(*pulls, atol=1e-12)
+
+
 def test_distillation_leaves_the_teacher_without_gradient():
     student, teacher = random_logits(B, C).requires_grad_(), random_logits(B, C, seed=1).requires_grad_()
     losses.distillation(student, teacher, torch.zeros(B, dtype=torch.long), 2.0, 0.5).backward()
@@ -137,6 +149,14 @@ def test_temperature_must_be_above_zero(temperature):
 def test_weight_of_the_teacher_must_be_a_share(weight):
     with pytest.raises(ConfigError, match="weight"):
         losses.distillation(random_logits(B, C), random_logits(B, C), torch.zeros(B, dtype=torch.long), 1.0, weight)
+
+
+def test_at_high_temperature_mimicry_is_half_the_mean_squared_distance_of_the_centred_logits():
+    own, peer = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    centred = [z - z.mean(dim=1, keepdim=True) for z in (own, peer)]
+    limit = (centred[0] - centred[1]).square().mean() / 2
+    distances = [(losses.mimicry(own, peer, temperature) - limit).abs().item() for temperature in (1, 10, 100, 1000)]
+    assert distances == sorted(distances, reverse=True) and distances[-1] < 1e-2 * limit
 
 
 def test_peers_with_other_classes_or_batch_are_refused_rather_than_broadcast():

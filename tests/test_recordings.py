@@ -156,6 +156,13 @@ def test_each_origin_is_named_once_with_its_runs(results):
     assert first["runs"] == ["pair/seed-0", "pair/seed-1", "mutual/seed-0"]
 
 
+def test_a_recorded_command_does_not_tell_where_folders_lie(results):
+    run = results["pair"][0]
+    told = {**run.config["provenance"], "command": "record.py small --data '/srv/my data/cifar' --out runs/new"}
+    [one] = recordings.provenances([dataclasses.replace(run, config={**run.config, "provenance": told})])
+    assert one["command"] == "record.py small --data cifar --out runs/new"
+
+
 # --- the book's ---
 
 

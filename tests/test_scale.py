@@ -2,7 +2,7 @@
 
 import pytest
 
-from dml_teach import scale
+from dml_teach import models, scale
 from dml_teach.errors import ConfigError
 
 
@@ -23,3 +23,11 @@ def test_an_unknown_scale_is_refused(monkeypatch):
     monkeypatch.setenv(scale.VARIABLE, "galaxy")
     with pytest.raises(ConfigError, match="DML_TEACH_SCALE is 'galaxy'"):
         scale.current()
+
+
+@pytest.mark.parametrize("here", scale.SCALES.values(), ids=lambda here: here.name)
+def test_the_teacher_of_a_scale_is_larger_than_its_network(here):
+    def parameters(name, **options):
+        return sum(weight.numel() for weight in models.build(name, 10, **options).parameters())
+
+    assert parameters(here.teacher, **here.teacher_options) > 2 * parameters(here.network)

@@ -7,6 +7,7 @@ resnet32      book/recordings/resnet32.json (needs CIFAR-100; 20 minutes on one 
 cohort_size   book/recordings/cohort_size.json (needs CIFAR-100; about two hours on one core)
 tiny_market   book/recordings/tiny_market.json (draws its images; 15 minutes on one core)
 omniglot      book/recordings/omniglot.json (needs Omniglot; 10 minutes on one core)
+distillation  book/recordings/distillation.json (ten minutes on one core)
 
 The cells lie in FOLDER/NAME/ARM/seed-N. What is finished there is not trained again, what was interrupted goes on: so
 the same command is given until it is done, and with more seeds it adds to what there is.
@@ -54,6 +55,31 @@ COHORT_SIZE = Experiment(
         Arm("summed-5", ("small",) * 5, "mutual", {"mimicry": "summed"}),
     ),
     subset=2000,
+)
+
+THIRD = 1 / 3
+NOBODY = (0.0,) * 5
+"""The row of a teacher, who learns from nobody."""
+
+DISTILLATION = Experiment(
+    name="distillation",
+    question=(
+        "Which teacher helps a small network: an equal one, a larger one, or three equals as an ensemble? And at the"
+        " training cost of four networks, how does a student of three compare with four that teach each other? All"
+        " arms take both losses with weight 1, at one temperature. Paired by seed: the student starts from the same"
+        " weights in every arm, and no teacher started from them. 95 % intervals, whatever they show."
+    ),
+    data="bundled",
+    recipe=CLASSROOM.with_(name="distillation", temperature=2.0),
+    arms=(
+        Arm("alone", ("small",) * 4, every_size=True),
+        Arm("large", ("small",), options={"width": 32}),
+        Arm("equal", ("small",), ((0.0, 0.0, 1.0, 0.0, 0.0), *(NOBODY,) * 4), teachers="alone"),
+        Arm("larger", ("small",), ((0.0, 1.0), (0.0, 0.0)), teachers="large"),
+        Arm("three", ("small",), ((0.0, 0.0, THIRD, THIRD, THIRD), *(NOBODY,) * 4), teachers="alone"),
+        Arm("mutual", ("small",) * 4, "mutual"),
+    ),
+    subset=500,
 )
 
 RESNET32 = Experiment(
@@ -136,6 +162,7 @@ EXPERIMENTS = {
     for named in (
         Named(AGREEMENT, 1, copy_runs),
         Named(COHORT_SIZE, 5, write_json),
+        Named(DISTILLATION, 6, write_json),
         Named(RESNET32, 1, write_json),
         Named(TINY_MARKET, 5, write_json),
         Named(OMNIGLOT, 5, write_json),
