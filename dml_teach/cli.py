@@ -32,8 +32,8 @@ app = typer.Typer(
 DEFAULTS = {
     "bundled": ("small,small", "classroom"),
     "cifar100": ("resnet32,resnet32", "laptop"),
-    "tiny-market": ("small,small", "retrieval"),
-    "omniglot": ("small,small", "retrieval"),
+    "tiny-market": ("small_reid,small_reid", "retrieval"),
+    "omniglot": ("small_reid,small_reid", "retrieval"),
     "market1501": ("mobilenet,mobilenet", "paper-market"),
 }
 """Peers and recipe for each data set."""
@@ -192,6 +192,22 @@ def reid(
     from dml_teach.devices import choose
 
     typer.echo(scores.retrieval(runs.load(run), data=data_dir, rerank=rerank, device=choose(device)))
+
+
+@app.command("data")
+def prepare(
+    data: Annotated[str, typer.Argument(help="market1501.")],
+    source: Annotated[
+        Path, typer.Option("--from", metavar="PATH", help="The data set's folder, its parent, or its zip archive.")
+    ],
+) -> None:
+    """Check a copy of a data set and decode its images once; training finds them from then on."""
+    from dml_teach.data import market1501
+
+    if data != "market1501":
+        raise ConfigError(f"'{data}' needs no preparation, or is not known; market1501 does")
+    typer.echo(market1501.prepare(source))
+    typer.echo("\nNext: dml-teach train market1501")
 
 
 @app.command("runs")

@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 
 from dml_teach import __version__, devices, models, provenance
-from dml_teach.data import bundled, cifar100
+from dml_teach.data import bundled, cifar100, market1501, omniglot, tiny_market
 from dml_teach.errors import DmlTeachError
 
+MARKET = "market1501-128x64"  # where `market1501.prepare` puts its images
 COURSE = ("jupyterlab", "ipywidgets", "jupytext", "matplotlib")
 
 
@@ -29,6 +30,7 @@ def examine(root: Path | None = None) -> str:
         ("course", "ready" if not missing else f"missing: {', '.join(missing)}"),
         ("bundled data", _bundled()),
         ("CIFAR-100", str(cifar) if cifar else "not found"),
+        *_retrieval(),
     ]
     width = max(len(name) for name, _ in facts)
     lines = [f"{name:<{width}}  {value}" for name, value in facts]
@@ -62,6 +64,21 @@ def _bundled() -> str:
         return f"damaged: {error}"
 
 
+def _retrieval() -> list[tuple[str, str]]:
+    """Where the tests of retrieval are: in the folder that `market1501.cache_folder` names."""
+    kept = market1501.cache_folder()
+    market, characters = kept / MARKET, kept / omniglot.FILE
+    drawn = any(kept.glob(f"{tiny_market.NAME} *".replace(" ", "_")))
+    return [
+        ("TinyMarket", "drawn" if drawn else "is drawn on first use, in seconds"),
+        ("Omniglot", str(characters) if characters.is_file() else f"not found; --data FOLDER with {omniglot.FILE}"),
+        (
+            "Market-1501",
+            str(market) if market.is_dir() else "not prepared; dml-teach data market1501 --from PATH of your copy",
+        ),
+    ]
+
+
 def _next(missing: list[str], cifar: bool) -> list[str]:
     """Pairs of a command and what it does, as indented lines."""
     course = ("jupyter lab book/", "the course; begin with 00_welcome")
@@ -71,4 +88,5 @@ def _next(missing: list[str], cifar: bool) -> list[str]:
     if cifar:
         train = ("dml-teach train cifar100 --subset 10000", "two ResNet-32 that teach each other")
     demo = ("dml-teach demo", "independent, distilled and mutual networks, three minutes")
-    return [line for command, purpose in (demo, course, train) for line in (command, f"    {purpose}")]
+    people = ("dml-teach train tiny-market", "two networks that learn to find people again, who are drawn by code")
+    return [line for command, purpose in (demo, course, train, people) for line in (command, f"    {purpose}")]

@@ -21,7 +21,13 @@ from dml_teach.recipes import Recipe, sizes
 from dml_teach.runs import Run
 from dml_teach.trainer import trained_network
 
-CONVENTIONS = tuple((ap, denominator) for ap in ("sum", "trapezoid") for denominator in ("valid", "all"))
+CONVENTIONS = {
+    ("sum", "valid"): "mAP",
+    ("sum", "all"): "mAP (all)",
+    ("trapezoid", "valid"): "trapezoid",
+    ("trapezoid", "all"): "trapezoid (all)",
+}
+"""(ap, denominator) as in `reid.evaluate` -> heading."""
 
 
 class Row(NamedTuple):
@@ -127,7 +133,7 @@ def _row(who: str, networks: int, query: Tensor, gallery: Tensor, test: Retrieva
 
 def as_text(found: Sequence[Row], queries: int) -> str:
     """The rows as a table for a terminal, in percent."""
-    headings = ["", "networks", *(f"mAP {ap}, {denominator}" for ap, denominator in CONVENTIONS)]
+    headings = ["", "networks", *CONVENTIONS.values()]
     headings += [*(f"rank-{m}" for m in RANKS), "mINP"]
     lines = [headings]
     for row in found:
@@ -141,8 +147,7 @@ def as_text(found: Sequence[Row], queries: int) -> str:
         "-" * max(map(len, text)),
         *text[1:],
         "",
-        "In percent. sum: precisions summed at the right answers, as most code does; trapezoid: as the code of",
-        "Market-1501's authors. valid: over the queries that have a right answer; all: over all",
-        f"{queries}, those without count as 0. rank-m and mINP are over the valid. A row of several networks is an",
-        "ensemble's number, not a single network's.",
+        "In percent. mAP sums precisions at the right answers, as most code does; trapezoid is the mAP of the code by",
+        f"Market-1501's authors. Over the queries that have a right answer; (all): over all {queries}, those without",
+        "count as 0. A row of several networks is an ensemble's number, not a single network's.",
     ])  # fmt: skip

@@ -5,7 +5,7 @@ peer, their mean and their ensemble have a folder each, which TensorBoard shows 
 
     tensorboard/peer-0 ...   of each peer: train/supervised, train/top1, probe/top1, probe/nll, ..., test/top1
     tensorboard/mean         the mean over the peers that learn; also train/learning_rate, probe/agreement
-    tensorboard/ensemble     probe/top1, probe/nll, test/top1, test/nll
+    tensorboard/ensemble     probe/top1, probe/nll, test/top1, test/nll; of a retrieval, test/mAP, test/rank1, ...
 
 The step is the epoch, the time is that of training. Matrices are left to `plots`.
 

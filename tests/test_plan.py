@@ -66,5 +66,5 @@ def test_every_value_of_the_papers_recipe_has_a_source():
 
 def test_what_is_known_of_the_bundled_images_is_so():
     data = bundled.load("train")
-    assert sets.FACTS["bundled"] == ("bundled", *data.images.shape, data.classes)
+    assert sets.FACTS["bundled"][:6] == ("bundled", *data.images.shape, data.classes)
     assert torch.equal(data.labels.unique(), torch.arange(10))

@@ -43,6 +43,11 @@ from dml_teach.recipes import (
         ("mimicry", "max"),
         ("warmup_epochs", -1.0),
         ("augment", "yes"),
+        ("crops", 1),
+        ("resize", "64"),
+        ("resize", "64x0"),
+        ("resize", "64x32,"),
+        ("resize", 64),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_field(field, value):
@@ -71,6 +76,18 @@ def test_cosine_falls_from_the_rate_to_zero():
     recipe = CLASSROOM.with_(schedule="cosine", learning_rate=0.2, epochs=10)
     assert learning_rate(recipe, 0) == 0.2
     assert learning_rate(recipe, 5) == pytest.approx(0.1)
+    assert learning_rate(recipe, 10) == pytest.approx(0)
+
+
+def test_one_cycle_rises_from_a_25th_and_falls_to_zero_as_pytorchs_does():
+    recipe = CLASSROOM.with_(schedule="one-cycle", learning_rate=0.2, epochs=10)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.2, total_steps=101, final_div_factor=1e12, pct_start=30 / 100 + 1 / 101
+    )
+    assert learning_rate(recipe, 0) == pytest.approx(0.2 / 25) == pytest.approx(theirs.get_last_lr()[0])
+    assert learning_rate(recipe, 3) == pytest.approx(0.2)
+    assert learning_rate(recipe, 6.5) == pytest.approx(0.1)
     assert learning_rate(recipe, 10) == pytest.approx(0)
 
 

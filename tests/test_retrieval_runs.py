@@ -10,7 +10,7 @@ from dml_teach import experiments, models, overview, recordings, topology
 from dml_teach.data import sets as data_sets
 from dml_teach.data.retrieval import RetrievalSet
 from dml_teach.errors import CheckpointError, ConfigError
-from dml_teach.evaluation import OF_RETRIEVAL, concatenate, embed, retrieve
+from dml_teach.evaluation import OF_RETRIEVAL, compare_embeddings, concatenate, embed, retrieve
 from dml_teach.experiments import Arm, Cell, Experiment
 from dml_teach.overview import against, text
 from dml_teach.peer import Echo
@@ -90,13 +90,22 @@ def test_a_single_peer_is_its_own_ensemble(sets, tmp_path):
     assert run.test["ensemble_mAP"] == pytest.approx(run.test["mAP"][0], abs=1e-12)
 
 
-def test_frozen_teachers_are_tested_but_do_not_count_in_the_ensemble(sets, tmp_path):
+def test_frozen_teachers_are_tested_but_do_not_count_in_the_ensemble(sets):
+    generator, test = torch.Generator().manual_seed(0), sets[1]
+    several = [
+        tuple(nn.functional.normalize(torch.randn(n, 4, generator=generator)) for n in (len(test.query), 24))
+        for _ in range(3)
+    ]
+    found = compare_embeddings(several, test, [1, 2], CPU)
+    assert len(found["mAP"]) == 3 and len(set(found["mAP"])) == 3
+    assert found["ensemble_mAP"] == retrieve(*concatenate(several[1:]), test, CPU)["mAP"]
+    assert found["ensemble_mAP"] != retrieve(*concatenate(several), test, CPU)["mAP"]
+
+
+def test_a_run_with_a_frozen_teacher_tests_both(sets, tmp_path):
     teacher = trained_network(begin(tmp_path / "teacher", sets, peers=("small",)), 0)
-    run = begin(
-        tmp_path / "run", sets, peers=(teacher, "small"), matrix=topology.one_way(2), frozen=(0,)
-    )  # fmt: skip
+    run = begin(tmp_path / "run", sets, peers=(teacher, "small"), matrix=topology.one_way(2), frozen=(0,))
     assert len(run.test["mAP"]) == 2
-    assert run.test["ensemble_mAP"] == pytest.approx(run.test["mAP"][1], abs=1e-12)
 
 
 def test_averaged_weights_are_what_is_tested(sets, tmp_path):
@@ -124,13 +133,16 @@ def test_an_interrupted_run_goes_on_to_the_same_end(changes, sets, stop_at, tmp_
     assert_same(resume(tmp_path / "cut", *sets, progress=False), whole)
 
 
-def test_another_gallery_is_refused(sets, stop_at, tmp_path):
+def test_another_gallery_or_other_cameras_are_refused(sets, stop_at, tmp_path):
     stop_at(5)
     with pytest.raises(Killed):
         begin(tmp_path / "cut", sets)
     stop_at(0)
-    with pytest.raises(CheckpointError, match="sha256"):
-        resume(tmp_path / "cut", sets[0], strangers(seed=4), progress=False)
+    moved = strangers()
+    moved.query.cameras[0] += 1
+    for other in (strangers(seed=4), moved):
+        with pytest.raises(CheckpointError, match="sha256"):
+            resume(tmp_path / "cut", sets[0], other, progress=False)
 
 
 def test_a_network_without_features_is_refused_before_anything_is_written(sets, tmp_path):

@@ -29,14 +29,20 @@ TIERS = ("paper", "others", "ours")
 KINDS = ("printed", "digitised", "secondary")
 OF = ("net 1", "net 2", "mean", "ensemble")
 OURS = ("independent", "distilled", "mutual", "DML_e")  # settings that this project can run
-NETWORKS = dict(
-    zip(
-        NAMES,
-        ("small", "ResNet-32", "MobileNet", "InceptionV1", "WRN-28-10"),
-        strict=True,
-    )
-)
-DATA = {"bundled": "Fashion-MNIST slice", "cifar100": "CIFAR-100", "market1501": "Market-1501"}
+NETWORKS = {
+    "small": "small",
+    "resnet32": "ResNet-32",
+    "mobilenet": "MobileNet",
+    "inception_v1": "InceptionV1",
+    "wrn28_10": "WRN-28-10",
+}  # that the paper's tables may be compared with; in the order of NAMES
+DATA = {
+    "bundled": "Fashion-MNIST slice",
+    "cifar100": "CIFAR-100",
+    "market1501": "Market-1501",
+    "tiny-market": "TinyMarket",
+    "omniglot": "Omniglot",
+}
 NOT_RUN = "not run"
 PLUS_MINUS = "\u00a0±\u00a0"  # no line is broken inside a number
 
@@ -141,7 +147,7 @@ def ours(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Number]:
         for arm in recorded["arms"]:
             setting = setting_of(recipe, arm)
             peers = [peer["network"] for peer in arm["peers"] if not peer["frozen"]]
-            if setting is None or any(name not in NETWORKS for name in peers):
+            if setting is None or "top1" not in arm or any(name not in NETWORKS for name in peers):
                 continue
             for of, values in columns(arm, peers).items():
                 mean, deviation = (f"{100 * value:.2f}" for value in comparison.mean_and_deviation(values))
@@ -279,11 +285,13 @@ def table_of(recorded: Mapping[str, Any]) -> str:
         results = recordings.table(recorded)
     else:
         return ""
-    heads = ["", "top-1 %", "difference", "NLL", "difference", "ensemble %", "difference", "agreement %", "training %"]
+    heads = ["", "top-1 %", "difference", "NLL", "difference", "ensemble %", "difference"]
+    heads += ["mAP %", "difference", "rank-1 %", "difference", "ensemble mAP %", "difference"]
+    heads += ["agreement %", "training %"]
     rows = [heads, ["---"] + ["--:"] * (len(heads) - 1)]
     for arm, values in results:
         cells = [arm]
-        for metric in ("top1", "nll", "ensemble_top1"):
+        for metric in ("top1", "nll", "ensemble_top1", "mAP", "rank1", "ensemble_mAP"):
             value, percent = values.get(metric), metric != "nll"
             cells.append("" if value is None else spread_out(value.mean, value.deviation, percent))
             cells.append("" if value is None or value.difference is None else signed(value.difference, percent))

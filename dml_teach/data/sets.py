@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from dml_teach.data import bundled, cifar100
+from dml_teach.data import bundled, cifar100, market1501, omniglot, tiny_market
 from dml_teach.data.images import ImageSet
 from dml_teach.data.retrieval import TestSet
 from dml_teach.errors import ConfigError
@@ -49,6 +49,9 @@ FACTS = {
     for facts in (
         Facts("bundled", 2000, 1, 28, 28, 10, _bundled),
         Facts("cifar100", 50_000, 3, 32, 32, 100, _cifar100),
+        Facts("tiny-market", 1200, 3, 64, 32, 100, lambda root, _: tiny_market.load(root), retrieval=True),
+        Facts("omniglot", 605, 1, 32, 32, 121, lambda root, _: omniglot.load(root), retrieval=True),
+        Facts("market1501", 12_936, 3, 128, 64, 751, lambda root, _: market1501.load(root), retrieval=True),
     )
 }
 NAMES = tuple(FACTS)

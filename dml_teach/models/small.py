@@ -2,10 +2,25 @@
 
 import numbers
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dml_teach.errors import ConfigError
 from dml_teach.models.network import Network, conv_bn_relu
+
+
+class NormOfImages(nn.BatchNorm2d):
+    """Batch norm of one value per image and channel, (B, C, 1, 1) -> (B, C, 1, 1).
+
+    A batch of a single image, as the last of an epoch may be, has no spread to be divided by: it is normalised as in
+    evaluation, by the running statistics, which it leaves as they are.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the normalised values."""
+        if self.training and len(values) == 1:
+            return F.batch_norm(values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(values)
 
 
 class SmallNet(Network):
@@ -38,7 +53,7 @@ class SmallNet(Network):
             conv_bn_relu(2 * w, 4 * w),  # (B, 4w, H / 4, W / 4)
             *([nn.MaxPool2d(2)] if embedding else []),
             conv_bn_relu(4 * w, 4 * w),
-            *([nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4 * w)] if embedding else []),
+            *([nn.AdaptiveAvgPool2d(1), NormOfImages(4 * w)] if embedding else []),
         )
         self.head = nn.Linear(4 * w, classes)
 

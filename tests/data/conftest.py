@@ -32,9 +32,9 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def batches(
-    data: ImageSet, batch_size: int = 4, *, augment: bool = True, order: int = 0, augmentation: int = 1
+    data: ImageSet, batch_size: int = 4, *, augment: bool = True, order: int = 0, augmentation: int = 1, **more
 ) -> Batches:
-    return Batches(data, batch_size, augment=augment, order=seeded(order), augmentation=seeded(augmentation))
+    return Batches(data, batch_size, augment=augment, order=seeded(order), augmentation=seeded(augmentation), **more)
 
 
 def whole(loop) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms import functional as slow
 
 from dml_teach.data import bundled
-from dml_teach.data.batches import PAD, Batches, draw_crops, evaluation_batches, normalise, reflected
+from dml_teach.data.batches import PAD, Batches, draw_crops, evaluation_batches, normalise, reflected, resized
 from dml_teach.data.images import ImageSet
 from dml_teach.errors import ConfigError, DataError
 from tests.data.conftest import MEAN, STD, batches, image_set, same, seeded, whole
@@ -214,6 +214,42 @@ def test_a_generator_elsewhere_than_on_the_cpu_is_refused(name):
     generators = {"order": seeded(0), "augmentation": seeded(1), name: Elsewhere()}
     with pytest.raises(ConfigError, match=f"^{name}: a generator on cuda:0; "):
         Batches(image_set(3), 2, augment=True, **generators)
+
+
+# --- flips alone, and other sizes ---
+
+
+def test_without_crops_each_image_is_itself_or_its_mirror_image():
+    data = image_set(40, 6, 5)
+    images, _ = whole(batches(data, augment=True, crops=False))
+    order = torch.randperm(len(data), generator=seeded(0))
+    flip = draw_crops(len(data), seeded(1))[2]
+    plain = normalise(data.images[order], MEAN, STD)
+    assert torch.equal(images, torch.where(flip[:, None, None, None], plain.flip(3), plain))
+    assert 0 < int(flip.sum()) < len(data)
+
+
+def test_resized_batches_are_those_of_torchvision_one_size_after_the_other():
+    data = image_set(10, 16, 8)
+    images, _ = whole(batches(data, augment=False, sizes=((20, 8), (28, 28))))
+    wanted, _ = whole(batches(data, augment=False))
+    for size in ((20, 8), (28, 28)):
+        wanted = slow.resize(wanted, size, antialias=True)
+    assert images.shape == (10, data.channels, 28, 28)
+    torch.testing.assert_close(images, wanted, rtol=0, atol=1e-5)
+
+
+def test_resized_images_are_channels_last_and_the_clean_ones_are_resized_too():
+    data = image_set(10, 16, 8)
+    for images, _, clean in batches(data, sizes=((12, 12),), clean=True):
+        assert images.shape[2:] == clean.shape[2:] == (12, 12)
+        assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_evaluation_resizes_as_training_does():
+    data = image_set(10, 16, 8)
+    images, _ = whole(evaluation_batches(data, 4, sizes=((12, 12),)))
+    assert torch.equal(images, resized(normalise(data.images, MEAN, STD), ((12, 12),)))
 
 
 # --- evaluation ---

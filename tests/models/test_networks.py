@@ -13,14 +13,15 @@ from dml_teach.errors import ConfigError
 
 PARAMETERS = {
     "small": 67_188,
+    "small_reid": 67_316,
     "resnet32": 470_004,
     "mobilenet": 3_309_476,
     "inception_v1": 6_083_332,
     "wrn28_10": 36_536_884,
 }
-FEATURES = {"small": 64, "resnet32": 64, "mobilenet": 1024, "inception_v1": 1024, "wrn28_10": 640}
+FEATURES = {"small": 64, "small_reid": 64, "resnet32": 64, "mobilenet": 1024, "inception_v1": 1024, "wrn28_10": 640}
 # Untrained, at 100 classes: how far above ln(100) the expected loss may be.
-EXCESS = {"small": 0.1, "resnet32": 0.1, "mobilenet": 0.1, "inception_v1": 0.1, "wrn28_10": 0.1}
+EXCESS = {"small": 0.1, "small_reid": 0.3, "resnet32": 0.1, "mobilenet": 0.1, "inception_v1": 0.1, "wrn28_10": 0.1}
 
 each_network = pytest.mark.parametrize("name", models.NAMES)
 
@@ -215,3 +216,22 @@ def test_small_network_is_16_wide_unless_told():
 def test_width_must_be_a_positive_whole_number(width):
     with pytest.raises(ConfigError, match=r"^width = .*a whole number of at least 1 is needed$"):
         build("small", width=width)
+
+
+def test_small_reid_ends_in_a_batch_norm_of_its_features():
+    network, images = build("small_reid"), random_images(batch=8, height=64, width=32)
+    features = network.features(images)
+    assert features.shape == (8, 64) and features.min() < 0
+    torch.testing.assert_close(features.mean(dim=0), torch.zeros(64), atol=1e-5, rtol=0)
+
+
+def test_small_reid_takes_a_last_batch_of_one_image_by_its_running_statistics():
+    network, images = build("small_reid"), random_images(batch=1, height=16, width=16)
+    norm = network.body[-1]
+    norm.running_mean += 0.5
+    before = norm.running_mean.clone()
+    features = network.features(images)
+    assert torch.equal(norm.running_mean, before) and bool(features.isfinite().all())
+    features.sum().backward()
+    pooled = network.body[:-1](images)[0, :, 0, 0]
+    torch.testing.assert_close(features[0], (pooled - 0.5) / (1 + norm.eps) ** 0.5)
