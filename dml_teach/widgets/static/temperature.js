@@ -50,6 +50,8 @@ function temperatureTable(about, logits, reference) {
   const at1 = atTemperature(logits, reference, 1), best = (c) => -Math.max(at1.p[c], two ? at1.q[c] : 0);
   const order = sorted(logits.length, best).slice(0, CLASSES_SHOWN);
   const heads = two ? [`logit of ${p}`, `logit of ${q}`, `${p} (%)`, `${q} (%)`, `${p} − ${q}`] : ["logit", `${p} (%)`];
+  const places = Array.from({ length: STEPS + 1 }, (_, place) => atTemperature(logits, reference, temperatureAt(place, about.range)));
+  const hardest = Math.max(...places.flatMap(({ gradient }) => Array.from(gradient ?? [], Math.abs))) || 1;
   const highest = Math.max(...[...logits, ...(reference ?? [])].map(Math.abs)) || 1;
   const kinds = two ? [[0, true], [1, true], [0], [1], ["-pull", true]] : [[0, true], [0]];
   const rows = order.map(() => kinds.map(([colour, isSigned]) => barCell(colour, isSigned)));
@@ -67,7 +69,7 @@ function temperatureTable(about, logits, reference) {
       order.forEach((c, n) => {
         const raw = [logits, reference].filter(Boolean).map((z) => [z[c], z[c] / highest, signed(z[c], 1)]);
         const soft = [now.p, now.q].filter(Boolean).map((values) => [values[c], values[c], percent(values[c])]);
-        const drawn = [...raw, ...soft, ...(two ? [[now.gradient[c], now.gradient[c], signed(now.gradient[c])]] : [])];
+        const drawn = [...raw, ...soft, ...(two ? [[now.gradient[c], now.gradient[c] / hardest, signed(now.gradient[c])]] : [])];
         drawn.forEach((values, cell) => rows[n][cell].show(...values));
       });
     },
