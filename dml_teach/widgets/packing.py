@@ -49,6 +49,8 @@ def thin(shapes: Sequence[tuple[int, int, int, int]], limit: int = LIMIT) -> Thi
         fewer = [every(length, step) for length in lengths]
         if step > 1 and max(map(len, fewer)) < min(LEAST_EPOCHS, max(lengths)):
             break
+        if step > 1 and list(map(len, fewer)) == list(map(len, kept.epochs)):
+            continue  # a longer step that leaves as many would only be less even
         kept = kept._replace(epochs=fewer)
         if _bytes(shapes, kept) <= limit:
             return kept
