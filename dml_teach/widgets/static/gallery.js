@@ -34,11 +34,13 @@ function gallery({ about, nowOf, sheetOf, chosen }) {
   const turn = (step, sign, words) =>
     element("button", { type: "button", "aria-label": words, onclick: () => again(() => (page += step)) }, sign);
   const [back, on] = [turn(-1, "‹", "earlier images"), turn(1, "›", "later images")];
+  const find = element("button", { type: "button", onclick: () => again(() => (page = pageOf(place))) }, "to the chosen image");
+  const pageOf = (image) => Math.floor(galleryOrder(nowOf(of), by).indexOf(image) / PAGE);
   const summary = element("p", { class: "dml-summary", role: "status" }), legend = element("p", { class: "dml-note" });
   const node = element(
     "fieldset", { class: "dml-gallery" }, element("legend", {}, "Probe images"),
     element("div", { class: "dml-row" }, orderOf.node, about.runs.length > 1 ? runOf.node : null),
-    legend, thumbs, element("div", { class: "dml-row dml-pages" }, back, where, on), summary,
+    legend, thumbs, element("div", { class: "dml-row dml-pages" }, back, where, on, find), summary,
   );
 
   function draw() {
@@ -46,6 +48,7 @@ function gallery({ about, nowOf, sheetOf, chosen }) {
     const shown = order.slice(page * PAGE, (page + 1) * PAGE);
     slots.forEach((slot, n) => slot.show(shown[n], now, by, shown[n] === place));
     say(where, `${page * PAGE + 1}–${page * PAGE + shown.length} of ${order.length}`);
+    put(find, "hidden", shown.includes(place) ? "" : null);
     put(back, "disabled", page > 0 ? null : "");
     put(on, "disabled", page < pages - 1 ? null : "");
     say(legend, `✓ ✗ the ensemble is right or wrong; ${CAPTIONS[by]}`);

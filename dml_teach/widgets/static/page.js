@@ -8,9 +8,15 @@ function fresh(word) {
   return `dml-${word}-${++idsGiven}-${Math.random().toString(36).slice(2, 8)}`;
 }
 
+const CONTROLS = new Set(["input", "select", "button"]);
+// JupyterLab takes arrow keys for itself unless the very element that has them says no.
+const OWN_KEYS = "data-lm-suppress-shortcuts";
+
 // An element: its attributes, and in it further elements or text.
 function element(tag, attributes = {}, ...children) {
-  return fill(document.createElement(tag), attributes, children);
+  const node = fill(document.createElement(tag), attributes, children);
+  if (CONTROLS.has(tag)) node.setAttribute(OWN_KEYS, "true");
+  return node;
 }
 
 function drawn(tag, attributes = {}, ...children) {
@@ -40,7 +46,7 @@ function put(node, name, value) {
 // Redrawing happens once for all that changed together, when the browser paints. The result undoes everything.
 function widget({ model, el }, label, names, build) {
   el.classList.add("dml-host");
-  const root = element("div", { class: "dml", role: "group", "aria-label": label, "data-lm-suppress-shortcuts": "true" });
+  const root = element("div", { class: "dml", role: "group", "aria-label": label });
   el.replaceChildren(root);
   const said = model.get("message");
   if (said) {
@@ -140,7 +146,7 @@ function table(caption, head, rows, foot = []) {
 }
 
 function sideways(inner, labelledBy) {
-  const node = element("div", { class: "dml-sideways", role: "group", "aria-labelledby": labelledBy }, inner);
+  const node = element("div", { class: "dml-sideways", role: "group", "aria-labelledby": labelledBy, [OWN_KEYS]: "true" }, inner);
   new ResizeObserver(() => put(node, "tabindex", node.scrollWidth > node.clientWidth + 1 ? 0 : null)).observe(node);
   return node;
 }
