@@ -139,7 +139,7 @@ function select(label, options, changed) {
 function table(caption, head, rows, foot = []) {
   const id = fresh("caption");
   const inner = element(
-    "table", {}, element("caption", { id }, caption),
+    "table", { style: `--columns: ${head.length - 1}` }, element("caption", { id }, caption),
     element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows), element("tfoot", {}, ...foot),
   );
   return sideways(inner, id);

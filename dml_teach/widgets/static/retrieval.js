@@ -112,8 +112,8 @@ function rankingList(about, sheetOf) {
 
 function rankingItem(about, sheetOf) {
   const image = picture(sheetOf, "dml-found"), sign = element("span", { class: "dml-sign" }), words = element("span");
-  const what = element("span", { class: "dml-kind" }, sign, " ", words), details = element("span", { class: "dml-details" });
-  const node = element("li", {}, image.node, what, details);
+  const what = element("span", { class: "dml-kind" }, sign, " ", words), [who, near] = [element("span"), element("span")];
+  const node = element("li", {}, image.node, what, element("span", { class: "dml-details" }, who, near));
   return {
     node,
     show(at, distance, kind, place, read) {
@@ -122,7 +122,8 @@ function rankingItem(about, sheetOf) {
       put(node, "class", `${kind.look} dml-is-${kind.name}${read ? "" : " dml-unread"}`);
       say(sign, kind.sign);
       say(words, place === null ? kind.words : `${place}: ${kind.words}`);
-      say(details, `id ${identities[at]}, cam ${cameras[at]}, ${Number.isFinite(distance) ? distance.toFixed(3) : "∞"}`);
+      say(who, `id ${identities[at]}, cam ${cameras[at]}`);
+      say(near, `at ${Number.isFinite(distance) ? distance.toFixed(3) : "∞"}`);
       put(node, "title", names[at]);
     },
   };
