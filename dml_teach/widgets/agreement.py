@@ -20,6 +20,7 @@ FILES = ("numbers", "cohort_numbers", "page", "pictures", "chart", "gallery", "o
 HASH_LETTERS = 8
 
 
+@code.explained
 class AgreementExplorer(anywidget.AnyWidget):
     """How the peers of a run come to agree, epoch by epoch and image by image; a second run may stand beside it.
 

@@ -20,6 +20,7 @@ Array = Tensor | np.ndarray
 RERANKED = "re-ranked"
 
 
+@code.explained
 class RetrievalExplorer(anywidget.AnyWidget):
     """A query and its ranking: what is a match, what is left out, and how the average precision comes about.
 

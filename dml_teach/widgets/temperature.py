@@ -16,6 +16,7 @@ COLDEST, HOTTEST = 1 / 16, 16.0
 FILES = ("numbers", "page", "chart", "temperature")
 
 
+@code.explained
 class TemperatureExplorer(anywidget.AnyWidget):
     """Logits become a posterior as the temperature moves, and two posteriors come nearer to each other.
 

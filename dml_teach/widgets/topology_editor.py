@@ -17,6 +17,7 @@ MOST_PEERS = 12
 FILES = ("numbers", "topology_numbers", "page", "topology")
 
 
+@code.explained
 class TopologyEditor(anywidget.AnyWidget):
     """A cohort as a graph and as its matrix W: click who learns from whom, and read which setting it is.
 

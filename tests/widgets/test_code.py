@@ -1,5 +1,6 @@
 """The widgets' code as it is shipped: whole, in the wheel's files, and the same in the chapters."""
 
+import inspect
 import re
 
 import nbformat
@@ -25,6 +26,12 @@ def test_the_module_can_be_imported_and_renders(widget):
 def test_nothing_is_loaded_from_elsewhere(widget):
     assert not ADDRESS.search(widget._esm) and not ADDRESS.search(widget._css)
     assert not re.search(r"^\s*import |@import|\bfetch\(|\beval\(|innerHTML", widget._esm + widget._css, re.M)
+
+
+@each_widget
+def test_help_shows_what_a_widget_is_made_from(widget):
+    expected = list(inspect.signature(widget.__init__).parameters)[1:]
+    assert list(inspect.signature(widget).parameters) == expected and "args" not in expected
 
 
 def test_every_file_of_the_code_is_used():

@@ -54,7 +54,7 @@ function retrievalExplorer(root, model, cleanup) {
 }
 
 function asksFor(about, q, places) {
-  const matches = `${plural(places.length, "match").replace("matchs", "matches")} in the gallery`;
+  const matches = `${places.length === 1 ? "1 match" : `${places.length} matches`} in the gallery`;
   return [
     element("strong", {}, `Who is this? Identity ${about.query.identities[q]}, camera ${about.query.cameras[q]}`),
     element("br"), `${matches}, seen by other cameras.`,
