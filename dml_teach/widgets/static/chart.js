@@ -5,13 +5,15 @@ const CHART = { height: 118, left: 40, right: 8, top: 8, bottom: 20 };
 // `lines` are [{ name, values: [[step, value], ...], look: 0, 1 or 2 }]; `steps` are the numbers below the axis.
 function lineChart({ title, steps, lines, format, low, high, log = false }) {
   const node = drawn("svg", { class: "dml-chart", role: "img", height: CHART.height });
-  const still = drawn("g"), moving = drawn("g");
+  const still = drawn("g"),
+    moving = drawn("g");
   node.append(still, moving);
   const marks = lines.map(({ look }) => mark(look));
   const rule = drawn("line", { class: "dml-rule", y1: CHART.top, y2: CHART.height - CHART.bottom });
   moving.append(rule, ...marks);
   const along = (step) => (log ? Math.log(step) : step);
-  let width = 0, shown = [];
+  let width = 0,
+    shown = [];
   const x = (step) => {
     const [first, last] = [along(steps[0]), along(steps.at(-1))];
     const share = last > first ? (along(step) - first) / (last - first) : 0.5;
@@ -32,7 +34,10 @@ function lineChart({ title, steps, lines, format, low, high, log = false }) {
   new ResizeObserver(([{ contentRect }]) => {
     if (contentRect.width < 1 || Math.abs(contentRect.width - width) < 0.5) return;
     width = contentRect.width;
-    still.replaceChildren(...axes({ steps, low, high, x, y, width, format, log }), ...lines.map((line) => path(line, x, y)));
+    still.replaceChildren(
+      ...axes({ steps, low, high, x, y, width, format, log }),
+      ...lines.map((line) => path(line, x, y)),
+    );
     if (shown.length) place();
   }).observe(node);
   return {
@@ -40,25 +45,40 @@ function lineChart({ title, steps, lines, format, low, high, log = false }) {
     // `now` is [{ step, value }], one for a line.
     show(now) {
       shown = now;
-      const words = lines.map(({ name, values }, n) => {
-        const [first, last] = [values[0], values.at(-1)].map((pair) => format(pair[1]));
-        return `${name} from ${first} to ${last}, here ${format(now[n].value)}`;
-      });
-      put(node, "aria-label", `${title}: ${words.join("; ")}.`);
+      put(node, "aria-label", `${title}: ${lines.map((line, n) => inShort(line, now[n].value, format)).join("; ")}.`);
       if (width) place();
     },
   };
 }
 
+// A line in words: where it begins, where it ends, and where it is.
+function inShort({ name, values }, value, format) {
+  const text = (number) => (Number.isFinite(number) ? format(number) : "no value");
+  return `${name} from ${text(values[0][1])} to ${text(values.at(-1)[1])}, here ${text(value)}`;
+}
+
 function axes({ steps, low, high, x, y, width, format, log }) {
-  const bottom = CHART.height - CHART.bottom, [first, last] = [steps[0], steps.at(-1)];
+  const bottom = CHART.height - CHART.bottom,
+    [first, last] = [steps[0], steps.at(-1)];
   const middle = log ? Math.sqrt(first * last) : steps[Math.floor((steps.length - 1) / 2)];
   const found = [];
   for (const value of [low, (low + high) / 2, high]) {
-    found.push(drawn("line", { class: "dml-grid", x1: CHART.left, x2: width - CHART.right, y1: y(value), y2: y(value) }));
-    found.push(drawn("text", { class: "dml-tick", x: CHART.left - 5, y: y(value) + 4, "text-anchor": "end" }, format(value, true)));
+    found.push(
+      drawn("line", { class: "dml-grid", x1: CHART.left, x2: width - CHART.right, y1: y(value), y2: y(value) }),
+    );
+    found.push(
+      drawn(
+        "text",
+        { class: "dml-tick", x: CHART.left - 5, y: y(value) + 4, "text-anchor": "end" },
+        format(value, true),
+      ),
+    );
   }
-  for (const [step, anchor] of [[first, "start"], [middle, "middle"], [last, "end"]]) {
+  for (const [step, anchor] of [
+    [first, "start"],
+    [middle, "middle"],
+    [last, "end"],
+  ]) {
     const text = log ? Number(step.toPrecision(2)) : step;
     found.push(drawn("text", { class: "dml-tick", x: x(step), y: bottom + 15, "text-anchor": anchor }, String(text)));
   }

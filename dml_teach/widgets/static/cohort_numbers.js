@@ -18,7 +18,9 @@ export function cohort(posteriors, [epochs, peers, images, classes], learning, l
 
 // All opinions of one epoch: logP of (k, i) as a row of C, the class that each peer names, its entropy.
 function opinions(posteriors, peers, images, classes, learning, labels) {
-  const rows = [], named = [], entropy = [];
+  const rows = [],
+    named = [],
+    entropy = [];
   for (let row = 0; row < peers * images; row++) {
     const stored = posteriors.subarray(row * classes, (row + 1) * classes);
     rows.push(logPosterior(logitsOf(stored)));
@@ -48,7 +50,8 @@ export function disputes(now) {
 // The learning peers' averaged posterior on an image, C probabilities.
 export function ensemble(now, i) {
   const mean = new Float64Array(now.classes);
-  for (const k of now.learning) now.logP(k, i).forEach((value, c) => (mean[c] += Math.exp(value) / now.learning.length));
+  for (const k of now.learning)
+    now.logP(k, i).forEach((value, c) => (mean[c] += Math.exp(value) / now.learning.length));
   return mean;
 }
 

@@ -4,26 +4,35 @@ const ROWS = 5;
 
 // The classes worth a row: the likeliest of the ensembles' average, the true one always among them.
 function rowsOf(nows, i) {
-  const means = nows.map((now) => ensemble(now, i)), label = nows[0].labels[i];
+  const means = nows.map((now) => ensemble(now, i)),
+    label = nows[0].labels[i];
   const total = means[0].map((_, c) => means.reduce((sum, mean) => sum + mean[c], 0));
-  const order = sorted(total.length, (c) => -total[c]), rows = order.slice(0, ROWS);
+  const order = sorted(total.length, (c) => -total[c]),
+    rows = order.slice(0, ROWS);
   if (label >= 0 && !rows.includes(label)) rows[rows.length - 1] = label;
   return rows;
 }
 
 // A column for each peer and one for the mean of those that learn; a row for each class, below what it comes to.
 function opinionsTable(about, run, choosePeer) {
-  const peers = Array.from({ length: run.peers }, (_, k) => k), group = fresh("peer");
-  const radios = peers.map((k) => element("input", { type: "radio", name: group, value: k, onchange: () => choosePeer(k) }));
+  const peers = Array.from({ length: run.peers }, (_, k) => k),
+    group = fresh("peer");
+  const radios = peers.map((k) =>
+    element("input", { type: "radio", name: group, value: k, onchange: () => choosePeer(k) }),
+  );
   const heads = peers.map((k) =>
-    element("th", { scope: "col" }, element("label", {}, radios[k], element("span", {}, peerName(run, k)), swatch(k))));
+    element("th", { scope: "col" }, element("label", {}, radios[k], element("span", {}, peerName(run, k)), swatch(k))),
+  );
   const rows = Array.from({ length: Math.min(ROWS, run.classes) }, () => opinionRow(run.peers));
   const others = run.classes > ROWS ? opinionRow(run.peers) : null;
-  const says = footRow("says", run.peers), doubt = footRow("entropy", run.peers);
+  const says = footRow("says", run.peers),
+    doubt = footRow("entropy", run.peers);
   const caption = element("span");
   const node = table(
-    caption, [element("td"), ...heads, element("th", { scope: "col" }, "mean")],
-    [...rows, ...(others ? [others] : [])].map((row) => row.node), [says.node, doubt.node],
+    caption,
+    [element("td"), ...heads, element("th", { scope: "col" }, "mean")],
+    [...rows, ...(others ? [others] : [])].map((row) => row.node),
+    [says.node, doubt.node],
   );
   node.classList.add("dml-opinions");
   const columns = [...peers, -1]; // the last is the mean of those that learn
@@ -32,8 +41,18 @@ function opinionsTable(about, run, choosePeer) {
     show(now, i, classes, title, inFocus) {
       say(caption, title);
       const logs = columns.map((k) => (k < 0 ? ensemble(now, i).map(Math.log) : now.logP(k, i)));
-      rows.forEach((row, n) => row.show(className(about, classes[n]), logs.map((log) => Math.exp(log[classes[n]])), classes[n] === now.labels[i]));
-      others?.show("all others", logs.map((log) => 1 - classes.reduce((sum, c) => sum + Math.exp(log[c]), 0)), false);
+      rows.forEach((row, n) =>
+        row.show(
+          className(about, classes[n]),
+          logs.map((log) => Math.exp(log[classes[n]])),
+          classes[n] === now.labels[i],
+        ),
+      );
+      others?.show(
+        "all others",
+        logs.map((log) => 1 - classes.reduce((sum, c) => sum + Math.exp(log[c]), 0)),
+        false,
+      );
       says.show(logs.map((log) => answer(about, argmax(log), now.labels[i])));
       doubt.show(logs.map((log) => ({ text: nats(entropyOf(log)), look: "", value: entropyOf(log) })));
       radios.forEach((radio, k) => (radio.checked = k === inFocus));
@@ -58,7 +77,9 @@ function answer(about, named, label) {
 }
 
 function opinionRow(peers) {
-  const head = element("th", { scope: "row" }), name = element("span"), truth = element("span", { class: "dml-truth" });
+  const head = element("th", { scope: "row" }),
+    name = element("span"),
+    truth = element("span", { class: "dml-truth" });
   head.append(name, truth);
   const cells = Array.from({ length: peers + 1 }, (_, k) => barCell(k === peers ? "-mean" : k % 7));
   const node = element("tr", {}, head, ...cells.map((cell) => cell.node));
@@ -90,7 +111,8 @@ function footRow(name, peers) {
 
 // A square table of the peers compared with each other; the darker, the more.
 function peerMatrix(run) {
-  const peers = Array.from({ length: run.peers }, (_, k) => k), caption = element("span");
+  const peers = Array.from({ length: run.peers }, (_, k) => k),
+    caption = element("span");
   const head = (scope) => (k) => element("th", { scope }, element("span", { class: "dml-hidden" }, "peer "), String(k));
   const cells = peers.map(() => peers.map(() => element("td")));
   const rows = peers.map((k) => element("tr", {}, head("row")(k), ...cells[k]));

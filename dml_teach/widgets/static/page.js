@@ -26,7 +26,8 @@ function drawn(tag, attributes = {}, ...children) {
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.filter((child) => child !== null));
   return node;
@@ -97,7 +98,12 @@ function player(label, range, words, moved, cleanup) {
   const moving = slider(label, range, words, (position) => (pause(), moved(position)));
   const sign = element("span", { "aria-hidden": "true", class: "dml-sign" });
   const name = element("span");
-  const button = element("button", { type: "button", class: "dml-play", onclick: () => (timer ? pause() : play()) }, sign, name);
+  const button = element(
+    "button",
+    { type: "button", class: "dml-play", onclick: () => (timer ? pause() : play()) },
+    sign,
+    name,
+  );
   let timer = 0;
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
   function tick() {
@@ -108,7 +114,7 @@ function player(label, range, words, moved, cleanup) {
   }
   function play() {
     if (Number(moving.input.value) >= range.max) moved(range.min);
-    timer = setInterval(tick, calm.matches ? 1200 : range.pace ?? 450);
+    timer = setInterval(tick, calm.matches ? 1200 : (range.pace ?? 450));
     words_of_button();
   }
   function pause() {
@@ -139,14 +145,22 @@ function select(label, options, changed) {
 function table(caption, head, rows, foot = []) {
   const id = fresh("caption");
   const inner = element(
-    "table", { style: `--columns: ${head.length - 1}` }, element("caption", { id }, caption),
-    element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows), element("tfoot", {}, ...foot),
+    "table",
+    { style: `--columns: ${head.length - 1}` },
+    element("caption", { id }, caption),
+    element("thead", {}, element("tr", {}, ...head)),
+    element("tbody", {}, ...rows),
+    element("tfoot", {}, ...foot),
   );
   return sideways(inner, id);
 }
 
 function sideways(inner, labelledBy) {
-  const node = element("div", { class: "dml-sideways", role: "group", "aria-labelledby": labelledBy, [OWN_KEYS]: "true" }, inner);
+  const node = element(
+    "div",
+    { class: "dml-sideways", role: "group", "aria-labelledby": labelledBy, [OWN_KEYS]: "true" },
+    inner,
+  );
   new ResizeObserver(() => put(node, "tabindex", node.scrollWidth > node.clientWidth + 1 ? 0 : null)).observe(node);
   return node;
 }

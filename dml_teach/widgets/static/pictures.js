@@ -2,7 +2,9 @@
 
 // `size` is [height, width, channels]; bytes are (N, height, width, channels).
 function sheet(view, [height, width, channels], count) {
-  const bytes = decode(view, "u1"), columns = Math.ceil(Math.sqrt(count)), rows = Math.ceil(count / columns);
+  const bytes = decode(view, "u1"),
+    columns = Math.ceil(Math.sqrt(count)),
+    rows = Math.ceil(count / columns);
   const canvas = element("canvas", { width: columns * width, height: rows * height });
   const context = canvas.getContext("2d");
   const tile = context.createImageData(width, height);
@@ -36,7 +38,8 @@ function picture(from, className) {
     show(i, words) {
       if (!from) return say(node, words);
       const part = (place, places) => (places > 1 ? (100 * place) / (places - 1) : 0);
-      const x = part(i % from.columns, from.columns), y = part(Math.floor(i / from.columns), from.rows);
+      const x = part(i % from.columns, from.columns),
+        y = part(Math.floor(i / from.columns), from.rows);
       node.style.backgroundPosition = `${x}% ${y}%`;
     },
   };

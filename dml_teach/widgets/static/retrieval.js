@@ -9,8 +9,12 @@ const KINDS = [
 
 // The stored rankings: what stands where for a query, and the places of every query's matches.
 function rankingsOf(model, about) {
-  const [top, near, kinds, hits] = [["top", "i4"], ["nearness", "f4"], ["kinds", "u1"], ["hits", "i4"]]
-    .map(([name, kind]) => decode(model.get(name), kind));
+  const [top, near, kinds, hits] = [
+    ["top", "i4"],
+    ["nearness", "f4"],
+    ["kinds", "u1"],
+    ["hits", "i4"],
+  ].map(([name, kind]) => decode(model.get(name), kind));
   const size = about.queries.length * about.places;
   let from = 0;
   return about.rankings.map((name, r) => {
@@ -21,28 +25,42 @@ function rankingsOf(model, about) {
 }
 
 function retrievalExplorer(root, model, cleanup) {
-  const about = model.get("about"), rankings = rankingsOf(model, about), many = about.queries.length;
+  const about = model.get("about"),
+    rankings = rankingsOf(model, about),
+    many = about.queries.length;
   const sheetOf = about.pixels ? sheet(model.get("pixels"), about.pixels, many + about.gallery.names.length) : null;
   const options = about.queries.map((query, q) => [query, `${query}: ${about.query.names[q]}`]);
   const which = select("Query", options, (value) => choose(model, { query: Number(value) }));
   const reading = player(
-    "Read to place", { min: 1, max: about.places, step: 1, pace: 700 }, (place) => `${place} of ${about.places}`,
-    (place) => choose(model, { place }), cleanup,
+    "Read to place",
+    { min: 1, max: about.places, step: 1, pace: 700 },
+    (place) => `${place} of ${about.places}`,
+    (place) => choose(model, { place }),
+    cleanup,
   );
-  const asked = picture(sheetOf, "dml-query"), who = element("p", { class: "dml-who" });
+  const asked = picture(sheetOf, "dml-query"),
+    who = element("p", { class: "dml-who" });
   const scores = scoreTable(rankings, (name) => choose(model, { ranking: name }));
-  const list = rankingList(about, sheetOf), charts = [["sum", "AP, sum"], ["trapezoid", "AP, trapezoids"]];
+  const list = rankingList(about, sheetOf),
+    charts = [
+      ["sum", "AP, sum"],
+      ["trapezoid", "AP, trapezoids"],
+    ];
   const drawnCharts = charts.map(([convention, title]) => precisionChart(convention, title));
   root.append(
     element("div", { class: "dml-row dml-asked" }, asked.node, element("div", {}, which.node, who)),
-    scores.node, reading.node, list.node,
+    scores.node,
+    reading.node,
+    list.node,
     element("div", { class: "dml-panels dml-pair" }, ...drawnCharts.map((chart) => chart.node)),
     element("p", { class: "dml-note" }, about.note),
   );
   return () => {
-    const query = model.get("query"), q = Math.max(0, about.queries.indexOf(query));
+    const query = model.get("query"),
+      q = Math.max(0, about.queries.indexOf(query));
     const ranking = rankings.find(({ name }) => name === model.get("ranking")) ?? rankings[0];
-    const upTo = model.get("place"), places = ranking.places[about.queries[q]];
+    const upTo = model.get("place"),
+      places = ranking.places[about.queries[q]];
     which.input.value = about.queries[q];
     asked.show(q, about.query.names[q]);
     who.replaceChildren(...asksFor(about, q, places));
@@ -57,27 +75,37 @@ function asksFor(about, q, places) {
   const matches = `${places.length === 1 ? "1 match" : `${places.length} matches`} in the gallery`;
   return [
     element("strong", {}, `Who is this? Identity ${about.query.identities[q]}, camera ${about.query.cameras[q]}`),
-    element("br"), `${matches}, seen by other cameras.`,
+    element("br"),
+    `${matches}, seen by other cameras.`,
   ];
 }
 
 // A row for each ranking, to be chosen from: what it is worth for this query, and for all.
 function scoreTable(rankings, chosen) {
-  const group = fresh("ranking"), caption = element("span");
-  const radios = rankings.map(({ name }) => element("input", { type: "radio", name: group, value: name, onchange: () => chosen(name) }));
+  const group = fresh("ranking"),
+    caption = element("span");
+  const radios = rankings.map(({ name }) =>
+    element("input", { type: "radio", name: group, value: name, onchange: () => chosen(name) }),
+  );
   const cells = rankings.map(() => Array.from({ length: 6 }, () => element("td")));
   const heads = ["ranking", "AP, sum", "AP, trapezoids", "INP", "mAP, sum", "mAP, trapezoids", "rank-1"];
   const means = rankings.map(({ places }) => meansOf(places));
   const rows = rankings.map(({ name }, r) =>
-    element("tr", {}, element("th", { scope: "row" }, element("label", {}, radios[r], ` ${name}`)), ...cells[r]));
-  const node = table(caption, heads.map((words) => element("th", { scope: "col" }, words)), rows);
+    element("tr", {}, element("th", { scope: "row" }, element("label", {}, radios[r], ` ${name}`)), ...cells[r]),
+  );
+  const node = table(
+    caption,
+    heads.map((words) => element("th", { scope: "col" }, words)),
+    rows,
+  );
   node.classList.add("dml-scores");
   return {
     node,
     show(query, shown) {
       say(caption, `Query ${query}, and the mean of all queries (%)`);
       rankings.forEach(({ name, places }, r) => {
-        const own = averagePrecision(places[query]), mean = means[r];
+        const own = averagePrecision(places[query]),
+          mean = means[r];
         const values = [own.sum, own.trapezoid, inversePenalty(places[query]), mean.sum, mean.trapezoid, mean.rank1];
         radios[r].checked = name === shown;
         rows[r].classList.toggle("dml-focus", name === shown);
@@ -104,15 +132,19 @@ function rankingList(about, sheetOf) {
     // The place, of those that count, at which reading has arrived.
     counted: (ranking, q, upTo) => placesIn(ranking.kinds(q)).slice(0, upTo).filter(Boolean).length,
     show(ranking, q, upTo) {
-      const [top, near, kinds] = [ranking.top(q), ranking.near(q), ranking.kinds(q)], places = placesIn(kinds);
+      const [top, near, kinds] = [ranking.top(q), ranking.near(q), ranking.kinds(q)],
+        places = placesIn(kinds);
       items.forEach((item, n) => item.show(top[n], near[n], KINDS[kinds[n]], places[n], n < upTo));
     },
   };
 }
 
 function rankingItem(about, sheetOf) {
-  const image = picture(sheetOf, "dml-found"), sign = element("span", { class: "dml-sign" }), words = element("span");
-  const what = element("span", { class: "dml-kind" }, sign, " ", words), [who, near] = [element("span"), element("span")];
+  const image = picture(sheetOf, "dml-found"),
+    sign = element("span", { class: "dml-sign" }),
+    words = element("span");
+  const what = element("span", { class: "dml-kind" }, sign, " ", words),
+    [who, near] = [element("span"), element("span")];
   const node = element("li", {}, image.node, what, element("span", { class: "dml-details" }, who, near));
   return {
     node,
@@ -132,5 +164,6 @@ function rankingItem(about, sheetOf) {
 export default {
   render: (context) =>
     widget(context, "Retrieval explorer", ["query", "ranking", "place"], (root, cleanup) =>
-      retrievalExplorer(root, context.model, cleanup)),
+      retrievalExplorer(root, context.model, cleanup),
+    ),
 };

@@ -11,15 +11,26 @@ function precisionChart(convention, title) {
   const y = (precision) => AREA.top + (1 - precision) * (AREA.height - AREA.top - AREA.bottom);
   const point = (recall, precision) => `${x(recall).toFixed(1)},${y(precision).toFixed(1)}`;
   function area({ recall, precision, before }, n) {
-    const from = recall - 1 / n, left = convention === "sum" ? precision : before;
+    const from = recall - 1 / n,
+      left = convention === "sum" ? precision : before;
     return `M${point(from, 0)}L${point(from, left)}L${point(recall, precision)}L${point(recall, 0)}Z`;
   }
   return {
     node: element("figure", {}, caption, node),
     show(places, upTo) {
-      const hits = hitsOf(places), soFar = averagePrecision(places, upTo)[convention];
-      const areas = hits.map((hit) => drawn("path", { class: hit.place <= upTo ? "dml-area dml-read" : "dml-area", d: area(hit, hits.length) }));
-      const dots = hits.map((hit) => drawn("circle", { class: hit.place <= upTo ? "dml-dot dml-read" : "dml-dot", cx: x(hit.recall), cy: y(hit.precision), r: 3.5 }));
+      const hits = hitsOf(places),
+        soFar = averagePrecision(places, upTo)[convention];
+      const areas = hits.map((hit) =>
+        drawn("path", { class: hit.place <= upTo ? "dml-area dml-read" : "dml-area", d: area(hit, hits.length) }),
+      );
+      const dots = hits.map((hit) =>
+        drawn("circle", {
+          class: hit.place <= upTo ? "dml-dot dml-read" : "dml-dot",
+          cx: x(hit.recall),
+          cy: y(hit.precision),
+          r: 3.5,
+        }),
+      );
       node.replaceChildren(...frame(x, y), ...areas, ...dots);
       const total = averagePrecision(places)[convention];
       say(value, places.length ? `${soFar.toFixed(3)} of ${total.toFixed(3)}` : "no match");
@@ -33,10 +44,18 @@ function frame(x, y) {
   const found = [0, 0.5, 1].flatMap((value) => [
     drawn("line", { class: "dml-grid", x1: x(0), x2: x(1), y1: y(value), y2: y(value) }),
     drawn("text", { class: "dml-tick", x: x(0) - 5, y: y(value) + 4, "text-anchor": "end" }, String(value)),
-    drawn("text", { class: "dml-tick", x: x(value), y: y(0) + 15, "text-anchor": ["start", "middle", "end"][2 * value] }, String(value)),
+    drawn(
+      "text",
+      { class: "dml-tick", x: x(value), y: y(0) + 15, "text-anchor": ["start", "middle", "end"][2 * value] },
+      String(value),
+    ),
   ]);
   const along = drawn("text", { class: "dml-tick", x: x(0.75), y: y(0) + 15, "text-anchor": "middle" }, "recall");
-  const up = drawn("text", { class: "dml-tick", transform: `translate(${x(0) - 24},${y(0.5)}) rotate(-90)`, "text-anchor": "middle" }, "precision");
+  const up = drawn(
+    "text",
+    { class: "dml-tick", transform: `translate(${x(0) - 24},${y(0.5)}) rotate(-90)`, "text-anchor": "middle" },
+    "precision",
+  );
   return [...found, along, up];
 }
 

@@ -5,8 +5,16 @@
 export function hitsOf(places) {
   const n = places.length;
   return Array.from(places, (place, at) => {
-    const precision = (at + 1) / place, before = place === 1 ? 1 : at / (place - 1);
-    return { place, recall: (at + 1) / n, precision, before, sum: precision / n, trapezoid: (precision + before) / 2 / n };
+    const precision = (at + 1) / place,
+      before = place === 1 ? 1 : at / (place - 1);
+    return {
+      place,
+      recall: (at + 1) / n,
+      precision,
+      before,
+      sum: precision / n,
+      trapezoid: (precision + before) / 2 / n,
+    };
   });
 }
 

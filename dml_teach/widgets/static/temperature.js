@@ -8,10 +8,15 @@ export function atTemperature(logits, reference, temperature) {
   const logP = logPosterior(logits, temperature);
   const found = { p: logP.map(Math.exp), entropy: entropyOf(logP) };
   if (!reference) return found;
-  const logQ = logPosterior(reference, temperature), gradient = pull(logP, logQ);
+  const logQ = logPosterior(reference, temperature),
+    gradient = pull(logP, logQ);
   return {
-    ...found, q: logQ.map(Math.exp), gradient, referenceEntropy: entropyOf(logQ),
-    forward: divergence(logQ, logP), backward: divergence(logP, logQ),
+    ...found,
+    q: logQ.map(Math.exp),
+    gradient,
+    referenceEntropy: entropyOf(logQ),
+    forward: divergence(logQ, logP),
+    backward: divergence(logP, logQ),
     length: Math.hypot(...gradient),
   };
 }
@@ -26,17 +31,24 @@ function placeOf(temperature, [coldest, hottest]) {
 }
 
 function temperatureExplorer(root, model) {
-  const about = model.get("about"), logits = decode(model.get("logits"), "f8"), two = about.names.length > 1;
+  const about = model.get("about"),
+    logits = decode(model.get("logits"), "f8"),
+    two = about.names.length > 1;
   const reference = two ? decode(model.get("reference_logits"), "f8") : null;
   const moved = (place) => choose(model, { temperature: temperatureAt(place, about.range) });
   const heat = slider("Temperature T", { min: 0, max: STEPS }, () => model.get("temperature").toPrecision(3), moved);
   const one = element("button", { type: "button", onclick: () => choose(model, { temperature: 1 }) }, "T = 1");
   heat.node.append(one);
   const bars = temperatureTable(about, logits, reference);
-  const facts = factsOf(about.names, two), curves = overTemperatures(about, logits, reference);
-  root.append(heat.node, element("div", { class: "dml-heat" }, bars.node, element("div", {}, facts.node, ...curves.map((c) => c.node))));
+  const facts = factsOf(about.names, two),
+    curves = overTemperatures(about, logits, reference);
+  root.append(
+    heat.node,
+    element("div", { class: "dml-heat" }, bars.node, element("div", {}, facts.node, ...curves.map((c) => c.node))),
+  );
   return () => {
-    const temperature = model.get("temperature"), now = atTemperature(logits, reference, temperature);
+    const temperature = model.get("temperature"),
+      now = atTemperature(logits, reference, temperature);
     heat.show(placeOf(temperature, about.range));
     bars.show(now, temperature);
     facts.show(now);
@@ -46,11 +58,15 @@ function temperatureExplorer(root, model) {
 
 // A row for each class: the logits, the posteriors, and the pull.
 function temperatureTable(about, logits, reference) {
-  const two = reference !== null, [p, q] = about.names;
-  const at1 = atTemperature(logits, reference, 1), best = (c) => -Math.max(at1.p[c], two ? at1.q[c] : 0);
+  const two = reference !== null,
+    [p, q] = about.names;
+  const at1 = atTemperature(logits, reference, 1),
+    best = (c) => -Math.max(at1.p[c], two ? at1.q[c] : 0);
   const order = sorted(logits.length, best).slice(0, CLASSES_SHOWN);
   const heads = two ? [`logit of ${p}`, `logit of ${q}`, `${p} (%)`, `${q} (%)`, `${p} − ${q}`] : ["logit", `${p} (%)`];
-  const places = Array.from({ length: STEPS + 1 }, (_, place) => atTemperature(logits, reference, temperatureAt(place, about.range)));
+  const places = Array.from({ length: STEPS + 1 }, (_, place) =>
+    atTemperature(logits, reference, temperatureAt(place, about.range)),
+  );
   const hardest = Math.max(...places.flatMap(({ gradient }) => Array.from(gradient ?? [], Math.abs))) || 1;
   const highest = Math.max(...[...logits, ...(reference ?? [])].map(Math.abs)) || 1;
   const kinds = two ? [[0, true], [1, true], [0], [1], ["-pull", true]] : [[0, true], [0]];
@@ -58,8 +74,16 @@ function temperatureTable(about, logits, reference) {
   const others = order.length < logits.length ? ` The likeliest ${order.length} of ${logits.length} classes.` : "";
   const caption = element("span");
   const node = table(
-    caption, [element("th", { scope: "col" }, "class"), ...heads.map((words) => element("th", { scope: "col" }, words))],
-    rows.map((cells, n) => element("tr", {}, element("th", { scope: "row" }, about.class_names[order[n]]), ...cells.map((cell) => cell.node))),
+    caption,
+    [element("th", { scope: "col" }, "class"), ...heads.map((words) => element("th", { scope: "col" }, words))],
+    rows.map((cells, n) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, about.class_names[order[n]]),
+        ...cells.map((cell) => cell.node),
+      ),
+    ),
   );
   node.classList.add("dml-opinions");
   return {
@@ -69,7 +93,11 @@ function temperatureTable(about, logits, reference) {
       order.forEach((c, n) => {
         const raw = [logits, reference].filter(Boolean).map((z) => [z[c], z[c] / highest, signed(z[c], 1)]);
         const soft = [now.p, now.q].filter(Boolean).map((values) => [values[c], values[c], percent(values[c])]);
-        const drawn = [...raw, ...soft, ...(two ? [[now.gradient[c], now.gradient[c] / hardest, signed(now.gradient[c])]] : [])];
+        const drawn = [
+          ...raw,
+          ...soft,
+          ...(two ? [[now.gradient[c], now.gradient[c] / hardest, signed(now.gradient[c])]] : []),
+        ];
         drawn.forEach((values, cell) => rows[n][cell].show(...values));
       });
     },
@@ -103,16 +131,45 @@ function overTemperatures(about, logits, reference) {
   const [p, q] = about.names;
   const steps = Array.from({ length: STEPS + 1 }, (_, place) => temperatureAt(place, about.range));
   const all = steps.map((step) => atTemperature(logits, reference, step));
-  const charts = [{ title: "Entropy (nats)", lines: [["entropy", p], ["referenceEntropy", q]].slice(0, about.names.length) }];
-  if (reference) charts.push({ title: "KL (nats)", lines: [["forward", `${q} ‖ ${p}`], ["backward", `${p} ‖ ${q}`]] });
+  const charts = [
+    {
+      title: "Entropy (nats)",
+      lines: [
+        ["entropy", p],
+        ["referenceEntropy", q],
+      ].slice(0, about.names.length),
+    },
+  ];
+  if (reference)
+    charts.push({
+      title: "KL (nats)",
+      lines: [
+        ["forward", `${q} ‖ ${p}`],
+        ["backward", `${p} ‖ ${q}`],
+      ],
+    });
   return charts.map(({ title, lines }) => {
-    const drawn = lines.map(([name, words], look) => ({ name: words, look, values: all.map((now, n) => [steps[n], now[name]]) }));
+    const drawn = lines.map(([name, words], look) => ({
+      name: words,
+      look,
+      values: all.map((now, n) => [steps[n], now[name]]),
+    }));
     const high = roundUp(Math.max(...drawn.flatMap(({ values }) => values.map(([, value]) => value))));
     const chart = lineChart({
-      title: `${title} against the temperature`, steps, lines: drawn, low: 0, high, log: true,
+      title: `${title} against the temperature`,
+      steps,
+      lines: drawn,
+      low: 0,
+      high,
+      log: true,
       format: (value) => value.toFixed(2),
     });
-    const caption = element("figcaption", {}, element("span", { class: "dml-title" }, title), ...drawn.map(({ name, look }) => key(name, look)));
+    const caption = element(
+      "figcaption",
+      {},
+      element("span", { class: "dml-title" }, title),
+      ...drawn.map(({ name, look }) => key(name, look)),
+    );
     const show = (temperature, now) => chart.show(lines.map(([name]) => ({ step: temperature, value: now[name] })));
     return { node: element("figure", {}, caption, chart.node), show };
   });

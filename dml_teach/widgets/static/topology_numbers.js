@@ -6,7 +6,10 @@ const NEAR = 1e-9;
 export const SETTINGS = {
   independent: () => () => 0,
   mutual: (peers) => (k, l) => (k === l ? 0 : 1 / (peers - 1)),
-  "one-way": (peers, teacher = 0) => (k, l) => Number(k !== teacher && l === teacher),
+  "one-way":
+    (peers, teacher = 0) =>
+    (k, l) =>
+      Number(k !== teacher && l === teacher),
   ring: (peers) => (k, l) => Number(peers > 1 && l === (k + peers - 1) % peers),
 };
 
@@ -16,16 +19,21 @@ export function setting(name, peers, teacher) {
 }
 
 export function rowSums(weights, peers) {
-  return Array.from({ length: peers }, (_, k) => weights.subarray(k * peers, (k + 1) * peers).reduce((a, b) => a + b, 0));
+  return Array.from({ length: peers }, (_, k) =>
+    weights.subarray(k * peers, (k + 1) * peers).reduce((a, b) => a + b, 0),
+  );
 }
 
 // W after a click on "k learns from l": the arrow goes or comes, the rest of the row keeps its proportions. Where all
 // weights are alike, an arrow that comes is like them, and a row sums to exactly what the library's would.
 export function toggled(weights, peers, k, l) {
-  const changed = Float64Array.from(weights), row = changed.subarray(k * peers, (k + 1) * peers);
-  const before = row.filter((weight) => weight > 0), alike = before.every((weight) => Math.abs(weight - before[0]) < NEAR);
+  const changed = Float64Array.from(weights),
+    row = changed.subarray(k * peers, (k + 1) * peers);
+  const before = row.filter((weight) => weight > 0),
+    alike = before.every((weight) => Math.abs(weight - before[0]) < NEAR);
   row[l] = row[l] > 0 ? 0 : before.length ? 1 / before.length : 1;
-  const total = row.reduce((a, b) => a + b, 0), count = row.filter((weight) => weight > 0).length;
+  const total = row.reduce((a, b) => a + b, 0),
+    count = row.filter((weight) => weight > 0).length;
   row.forEach((weight, place) => (row[place] = weight > 0 ? (alike ? 1 / count : weight / total) : 0));
   return changed;
 }
@@ -41,27 +49,40 @@ export function settingOf(weights, peers) {
   }
   for (let teacher = 0; teacher < peers; teacher++) {
     if (like(setting("one-way", peers, teacher))) {
-      return { name: "one-way", words: `One-way distillation: peer ${teacher} teaches all others and learns from nobody.` };
+      return {
+        name: "one-way",
+        words: `One-way distillation: peer ${teacher} teaches all others and learns from nobody.`,
+      };
     }
   }
-  if (like(setting("ring", peers))) return { name: "ring", words: "Ring: each learns from the one before, the first from the last." };
+  if (like(setting("ring", peers)))
+    return { name: "ring", words: "Ring: each learns from the one before, the first from the last." };
   return mixed(weights, peers);
 }
 
 // Settings with more than one size: teachers who teach a group, everybody taught by a second self, or none of these.
 function mixed(weights, peers) {
   const sums = rowSums(weights, peers);
-  const students = sums.map((sum, k) => [sum, k]).filter(([sum]) => sum > 0.5).map(([, k]) => k);
+  const students = sums
+    .map((sum, k) => [sum, k])
+    .filter(([sum]) => sum > 0.5)
+    .map(([, k]) => k);
   const teachers = sums.map((_, k) => k).filter((k) => !students.includes(k));
   const from = (k) => sums.map((_, l) => l).filter((l) => weights[k * peers + l] > 0);
   const share = 1 / teachers.length;
   const taught = students.every((k) => teachers.every((l) => Math.abs(weights[k * peers + l] - share) < NEAR));
   if (teachers.length > 1 && taught) {
-    return { name: "taught", words: `An ensemble as teacher: peers ${teachers.join(", ")} teach ${students.join(", ")}.` };
+    return {
+      name: "taught",
+      words: `An ensemble as teacher: peers ${teachers.join(", ")} teach ${students.join(", ")}.`,
+    };
   }
   const second = students.every((k) => from(k).length === 1 && from(k)[0] === k + peers / 2);
   if (second && students.length === peers / 2 && students.every((k) => k < peers / 2)) {
-    return { name: "self-taught", words: `Self-distillation: each of the first ${peers / 2} learns from its second self.` };
+    return {
+      name: "self-taught",
+      words: `Self-distillation: each of the first ${peers / 2} learns from its second self.`,
+    };
   }
   const chain = from(0).length === 0 && sums.every((_, k) => k === 0 || (from(k).length === 1 && from(k)[0] === k - 1));
   if (chain) return { name: "chain", words: "Chain: each learns from the one before, the first from labels alone." };

@@ -8,7 +8,9 @@
 
   function bytesOf({ data, encoding }) {
     const codes = encoding === "hex" ? (data.match(/../g) ?? []).map((pair) => parseInt(pair, 16)) : atob(data);
-    return new DataView(Uint8Array.from(codes, (code) => (typeof code === "string" ? code.charCodeAt(0) : code)).buffer);
+    return new DataView(
+      Uint8Array.from(codes, (code) => (typeof code === "string" ? code.charCodeAt(0) : code)).buffer,
+    );
   }
 
   // The values of a model, with its bytes in their places.
@@ -59,7 +61,10 @@
   function moduleOf(code) {
     if (!modules.has(code)) {
       const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-      modules.set(code, import(address).finally(() => URL.revokeObjectURL(address)));
+      modules.set(
+        code,
+        import(address).finally(() => URL.revokeObjectURL(address)),
+      );
     }
     return modules.get(code);
   }
@@ -94,7 +99,8 @@
       return models.get(id);
     };
     for (const script of scripts("view")) {
-      const place = document.createElement("div"), model = find(JSON.parse(script.textContent).model_id);
+      const place = document.createElement("div"),
+        model = find(JSON.parse(script.textContent).model_id);
       script.after(place);
       const failed = (error) => {
         place.textContent = `This widget could not be shown: ${error.message}`;
