@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from dml_teach import losses, metrics, runs, topology
 from dml_teach.analysis import agreement
@@ -28,6 +28,7 @@ NAMES = ("independent", "mutual")
 CHAPTER = "05_do_they_agree"
 WIDER_THAN_WINDOW = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
 CLOSE = {"abs": 1e-6}
+PATIENCE = 1000 * chromium.ANSWER_SECONDS
 SIZES = {"wide": 900, "phone": 390, "zoomed": 320}  # the last: a window of 640 pixels at 200 %
 
 
@@ -113,9 +114,8 @@ def explore(page: Page, explorer: Locator) -> tuple[int, int, int]:
     slider(explorer).focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowDown")
-    settle(page)
-    epoch = int(slider(explorer).input_value())
-    assert epoch == dragged - 2
+    epoch = dragged - 2
+    expect(slider(explorer)).to_have_attribute("aria-valuetext", f"{epoch} of 30", timeout=PATIENCE)
     thumb = explorer.locator(".dml-thumb").nth(2)
     image = int(thumb.locator("input").get_attribute("value"))
     thumb.click()
@@ -173,6 +173,16 @@ def run_code(page: Page, code: str) -> str:
     return chromium.answer(page, program % code, 120)
 
 
+def kernel_says(page: Page, code: str, wanted: str) -> None:
+    """Ask the kernel until what was chosen has reached it."""
+    for _ in range(40):
+        said = run_code(page, code).strip()
+        if said == wanted:
+            return
+        page.wait_for_timeout(250)
+    pytest.fail(f"{code} printed {said!r}, not {wanted!r}")
+
+
 def go_to_cell(page: Page, words: str) -> None:
     """Bring the cell of the open notebook that holds some words before the eyes: what is far off is not drawn."""
     program = """async () => {
@@ -199,16 +209,12 @@ def test_the_kernel_reads_what_is_chosen_in_jupyterlab(tab, lab):  # noqa: F811
     run_cell(tab.page, "runs.load(recordings")
     run_cell(tab.page, "AgreementExplorer(recorded")
     explorer = tab.page.locator(".dml")
-    explorer.locator(".dml-thumb").first.wait_for()
-    explorer.evaluate("(node) => node.setAttribute('data-fresh', '')")
+    explorer.locator(".dml-thumb").first.wait_for(timeout=3 * PATIENCE)
     chosen = explore(tab.page, explorer)
     check(explorer, *chosen)
-    words = "print(explorer.epoch, explorer.image, explorer.peer)"
-    wanted = " ".join(map(str, chosen))
-    seen = next(filter(lambda text: text == wanted, (run_code(tab.page, words).strip() for _ in range(20))), None)
-    assert seen == wanted
+    kernel_says(tab.page, "print(explorer.epoch, explorer.image, explorer.peer)", " ".join(map(str, chosen)))
     run_code(tab.page, "explorer.epoch = 4; explorer.image = 50")
-    tab.page.wait_for_selector(".dml input[type=range][aria-valuetext='4 of 30']")
+    tab.page.wait_for_selector(".dml input[type=range][aria-valuetext='4 of 30']", timeout=PATIENCE)
     check(explorer, 4, 50, 2)
     chromium.screenshot(tab.page, "widget-lab")
     assert (tab.outside, tab.errors) == ([], [])
@@ -228,13 +234,12 @@ def test_a_topology_is_clicked_together_in_jupyterlab_and_read_by_the_kernel(tab
     }"""
     chromium.answer(tab.page, program, 120)
     editor = tab.page.locator(".dml")
+    editor.locator("input[type=checkbox]").first.wait_for(timeout=3 * PATIENCE)
     for box in editor.locator("input[type=checkbox]").all():
         box.focus()
         tab.page.keyboard.press("Space")
-    settle(tab.page)
-    assert editor.locator(".dml-setting").get_attribute("data-name") == "mutual"
-    words = "import torch; print(torch.equal(editor.matrix, topology.mutual(3)))"
-    assert "True" in [run_code(tab.page, words).strip() for _ in range(5)]
+    expect(editor.locator(".dml-setting")).to_have_attribute("data-name", "mutual", timeout=PATIENCE)
+    kernel_says(tab.page, "import torch; print(torch.equal(editor.matrix, topology.mutual(3)))", "True")
 
 
 # --- in the book, with no kernel and no network ---
@@ -414,15 +419,20 @@ def test_the_matrix_shows_the_measure_of_choice(show):
         torch.testing.assert_close(matrix(explorer, 2), expected, rtol=0, atol=1e-6)
 
 
+NAMELESS = """() => {
+  const nameOf = (node) => node.ariaLabel || node.labels?.[0]?.textContent || node.textContent;
+  const controls = [...document.querySelectorAll(".dml :is(input, select, button)")];
+  return controls.filter((node) => !nameOf(node).trim()).map((node) => node.outerHTML);
+}"""
+
+
 def test_every_picture_has_words(show):
     for widget in examples().values():
         page = show(widget)
         for graph in page.locator(".dml svg:not([aria-hidden])").all():
             assert graph.get_attribute("role") == "img" and len(graph.get_attribute("aria-label")) > 20
         assert page.locator(".dml img:not([alt]), .dml canvas").count() == 0
-        for control in page.locator(".dml :is(input, select, button)").all():
-            name = control.evaluate("(node) => node.ariaLabel || node.labels?.[0]?.textContent || node.textContent")
-            assert name.strip(), control.evaluate("(node) => node.outerHTML")
+        assert page.evaluate(NAMELESS) == []
 
 
 def test_arrows_and_boxes_are_two_ways_to_one_topology(show):
