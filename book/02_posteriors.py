@@ -442,6 +442,38 @@ print(
 print("T = 4 against T = 1, with it, above 1/2:          ", ratio > 0.5)
 
 # %% [markdown]
+# ## All of it in one picture
+#
+# Here are temperature, entropy, both divergences and the pull, to be moved by hand: what two recorded networks that never met say of one image. Move the
+# temperature with the mouse or with the arrow keys.
+#
+# *Predict:* when it gets hotter than 1, the two come closer to each other, because all opinions do. When it gets *colder*, each becomes surer of its own
+# favourite. Do they drift apart then?
+
+# %%
+from dml_teach import runs
+from dml_teach.widgets import TemperatureExplorer
+
+recorded = runs.load("recordings/agreement/independent")
+image = 8
+logits = logits_of(recorded.posteriors[-1, :2, image].double())
+explorer = TemperatureExplorer(
+    *logits.round(decimals=3),
+    recorded.class_names,
+    names=("peer 0", "peer 1"),
+)
+explorer
+
+# %% [markdown]
+# They do not, for both have the same favourite: in the end each is a label, and it is the same label. The divergence is largest near $T = 1$, where they
+# differ in their second thoughts. Had they had different favourites, it would have grown without end. Try it: set `image = 50` and run the cell again.
+#
+# The widget lives on this page without Python; where Python runs too, it sees what you have chosen:
+
+# %%
+print("T =", explorer.temperature)
+
+# %% [markdown]
 # ## A trap: the mean over everything
 #
 # PyTorch has this divergence as `F.kl_div`. It wants the *log*-posterior of the learner first and the reference second, the other way round than one

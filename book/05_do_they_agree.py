@@ -338,8 +338,35 @@ for group, places in groups.items():
 # Where they argue, one peer alone is right about half the time, and the average better than that. Where they agree, the average has nothing to add: all say the same, so it says so too. **The whole gain of an ensemble
 # lies in the disputes.** (Twenty images are few; the pattern is the point, not the last digit.)
 #
-# One question to go and look for yourself: change `worst[:4]` to `worst[4:8]`, then to the disputes of the mutual peers. On how many of them would *you* have known the label?
+# ## Look for yourself
 #
+# All that both recordings hold, to be walked through: an epoch, an image, and what every peer says of it. Images come with a sign for the ensemble of all four, ✓ where it is right and ✗ where it is wrong.
+#
+# **Find out, with the widget alone:** for which ten images do the *independent* peers disagree most after the last epoch, and on how many of these is their ensemble right?
+#
+# *Predict* the second number first. Then move the epochs, by mouse, by arrow keys or with *Play*, and watch the favourites change hands.
+
+# %%
+from dml_teach.widgets import AgreementExplorer
+
+explorer = AgreementExplorer(recorded["independent"], recorded["mutual"])
+explorer
+
+# %% [markdown]
+# The ten are the first ten of the gallery. On eight of them the ensemble is right. One dress and one pair of trousers defeat it: look at who outvotes whom.
+#
+# Three things to try. Sort by *who is right*: on the images that come first, nobody is. Choose one on which peers disagree, and go back through the epochs: was there a time when they agreed, and on the right name? And take the disputes of the *mutual* peers: on
+# how many of them would *you* have known the label?
+#
+# What you have chosen is at hand in Python, for a closer look in the next cell:
+
+# %%
+i = explorer.image
+print(f"epoch {explorer.epoch}, image {i}: {class_names[labels[i]]}")
+shares = final["independent"][:, i, labels[i]]
+print("given to the label, %:", [round(100 * x) for x in shares.tolist()])
+
+# %% [markdown]
 # And the opposite case, which no measure of disagreement ever shows you:
 
 # %%

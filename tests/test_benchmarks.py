@@ -33,6 +33,14 @@ def test_the_time_of_an_epoch_of_each_network_that_is_named():
     assert list(found) == ["small / small", "resnet32 / small"] and found["resnet32 / small"][0] > 1
 
 
+@pytest.mark.browser
+def test_the_redraw_of_a_widget():
+    command = [sys.executable, str(FOLDER / "widget_redraw.py"), "--rounds", "1", "--steps", "3"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
+    lines = re.findall(r"^(.+): [\d.]+ ms \([\d.]+ to [\d.]+\)$", printed, re.MULTILINE)
+    assert lines == ["redraw after a slider move, median", "the slowest step of a page"] or "not measured" in printed
+
+
 @pytest.mark.slow
 def test_the_time_of_an_epoch_of_all_networks():
     assert list(ratios("epoch_time", "--device", "cpu")) == [f"{name} / {models.NAMES[0]}" for name in models.NAMES]

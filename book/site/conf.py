@@ -24,6 +24,9 @@ copyright = "the dml_teach contributors. Text: CC BY 4.0, code: MIT"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "course"]
 exclude_patterns = ["site", "recordings", "*.py", "**.ipynb_checkpoints"]
 nb_execution_mode = "off"
+# Pages that show a widget, and no others, get what brings it to life without a kernel; by default that would come from
+# a server.
+nb_ipywidgets_js = {"widgets/anywidget-host.js": {"defer": "defer"}}
 myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "colon_fence"]
 myst_heading_anchors = 3
 
