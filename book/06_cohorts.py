@@ -48,6 +48,7 @@ from dml_teach.data.images import split
 from dml_teach.errors import ConfigError
 from dml_teach.recipes import build_optimizer
 from dml_teach.trainer import fit
+from dml_teach.widgets import TopologyEditor
 
 # Small batches: a second thread would cost more than it brings.
 torch.set_num_threads(1)
@@ -84,7 +85,14 @@ checked = topology.validate(cliques, peers=6)
 print("accepted:", tuple(checked.shape), checked.dtype)
 
 # %% [markdown]
-# [`topology.validate`](../dml_teach/topology.py) is asked by every cohort before it starts (`test_a_matrix_that_is_no_topology_is_refused_with_its_fault` in [`tests/test_topology.py`](../tests/test_topology.py)).
+# Click on a cell or an arrow of the next one: it says what you have drawn, and whether it is a topology.
+
+# %%
+editor = TopologyEditor(topology.ring(4))
+editor
+
+# %% [markdown]
+# What you draw is in `editor.matrix`, ready for training. [`topology.validate`](../dml_teach/topology.py) is asked by every cohort before it starts (`test_a_matrix_that_is_no_topology_is_refused_with_its_fault` in [`tests/test_topology.py`](../tests/test_topology.py)).
 #
 # What do we expect of such drawings? Whoever has few teachers hears few opinions *directly*. But a teacher has learnt from others, so a word travels on. *Predict:* in a ring of four, after how many
 # steps has everybody heard, through others, from everybody? And in the two cliques?
@@ -217,7 +225,7 @@ for peers in (2, 3, 5, 8):
 # The paper tries a variant, **DML$_e$**: instead of listening to each peer, listen to their averaged posterior, $D_{KL}(q_k \,\|\, p_k)$. With five MobileNets on Market-1501 it reports 53.7 mAP for DML$_e$ against about 56.1 for DML (**paper**, read off its
 # figures): a clear loss.
 #
-# You have seen in chapter 02 why that should not happen. Now on real posteriors: the four independent networks of the [recording](recordings/agreement) from chapter 05, all losses written out by hand.
+# You have seen in chapter 02 why that should not happen. Now on real posteriors: the four independent networks of the [recording](recordings/agreement/independent/config.json) from chapter 05, all losses written out by hand.
 #
 # *Predict* three things: which of the two losses is larger? By how much? And which pulls more strongly?
 
