@@ -1,12 +1,12 @@
 """The demo's results as a table in the terminal and as one HTML file that opens with no network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from dml_teach import plots
+from dml_teach import plots, recordings
 from dml_teach.comparison import Paired
 from dml_teach.demo import BASELINE, LABELLED, Setting, record, table
 from dml_teach.files import write_atomic, write_json
@@ -58,6 +58,17 @@ def as_text(rows: Sequence[Row]) -> str:
 def as_markdown(rows: Sequence[Row]) -> str:
     """The table for a README."""
     lines = [HEADERS, tuple("---" if i == 0 else "--:" for i in range(len(HEADERS))), *(cells(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def retrieval_as_markdown(recorded: Mapping[str, Mapping[str, Any]]) -> str:
+    """A table of recordings of retrieval, by the name of the data: the baseline's values, the others' differences."""
+    head = ("data", "setting", "mAP", "rank-1", "mAP, concatenated", "rank-1, concatenated")
+    lines = [head, ("---", "---", *["--:"] * 4)]
+    for name, recording in recorded.items():
+        for row in recordings.table(recording):
+            shown = (row.values[metric] for metric in ("mAP", "rank1", "ensemble_mAP", "ensemble_rank1"))
+            lines.append((name, row.arm, *(_difference(v.difference) if v.difference else _percent(v) for v in shown)))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
