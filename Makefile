@@ -23,8 +23,8 @@ test: $(VENV)/.dev ## run all that CI runs: style, types, spelling, notebooks, t
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/python tools/notebooks.py check
-	$(BIN)/python -m pytest --nbval book/
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval book/
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 book: $(VENV)/.dev ## build the book as a site in book/site/_build/html
 	$(BIN)/sphinx-build -q -W --keep-going -b html -c book/site book book/site/_build/html

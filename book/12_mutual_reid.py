@@ -46,6 +46,7 @@ from dml_teach import topology
 from dml_teach.data import tiny_market
 from dml_teach.evaluation import concatenate, embed
 from dml_teach.trainer import fit, trained_network
+from dml_teach.widgets import RetrievalExplorer
 
 # Small batches: a second thread would cost more than it brings.
 torch.set_num_threads(1)
@@ -443,6 +444,27 @@ plt.show()
 # %% [markdown]
 # (This is the query that gained most, chosen *because* it did: a picture of what re-ranking does, and no evidence of how often.) Where one picture of a person has been found, its neighbours pull in the others.
 #
+# So look at others. Below, choose a query and a network, or both side by side; see what stands where, what is junk or by the query's own camera, and follow the average precision from hit to hit.
+
+# %%
+views = {
+    "peer 0": embeddings["mutual"][0],
+    "peer 1": embeddings["mutual"][1],
+    "both": concatenate(embeddings["mutual"]),
+}
+by_cosine = {
+    name: (1 - q @ g.T).round(decimals=3) for name, (q, g) in views.items()
+}
+explorer = RetrievalExplorer(
+    by_cosine,
+    test,
+    reranked={name: reid.rerank(q, g) for name, (q, g) in views.items()},
+    queries=range(0, len(query), 36),
+    places=12,
+)
+explorer
+
+# %% [markdown]
 # The same question from the command line, for any run of yours that was tested by retrieval: every network, both side by side, both definitions of AP and both denominators, before and after.
 #
 # ```

@@ -16,6 +16,12 @@ from tests.resuming import Killed
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Results are compared to the bit, and tests that run in one process must not inherit each other's threads."""
+    torch.set_num_threads(1)
+
+
 def striped(count: int, seed: int, classes: int = 3, channels: int = 1) -> ImageSet:
     """Images (count, channels, 12, 12) that a small network learns at once: the class is the brightness of a stripe."""
     generator = torch.Generator().manual_seed(seed)

@@ -161,7 +161,7 @@ EXPERIMENTS = {
     named.experiment.name: named
     for named in (
         Named(AGREEMENT, 1, copy_runs),
-        Named(COHORT_SIZE, 5, write_json),
+        Named(COHORT_SIZE, 3, write_json),
         Named(DISTILLATION, 6, write_json),
         Named(RESNET32, 1, write_json),
         Named(TINY_MARKET, 5, write_json),

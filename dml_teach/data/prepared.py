@@ -110,9 +110,9 @@ def write_array(path: Path, shape: tuple[int, ...], images: Iterable[Tensor]) ->
 
 def put_in_place(fresh: Path, folder: Path, old: Path) -> None:
     """Rename `fresh` to `folder`; what stood there goes to `old`. Who loses a race against another gives way."""
-    if folder.exists():
-        folder.rename(old)
     try:
+        if folder.exists():
+            folder.rename(old)
         fresh.rename(folder)
     except OSError:
         if not (folder / CONTENTS).is_file():

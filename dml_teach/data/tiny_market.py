@@ -117,12 +117,22 @@ def draw(
             for frame, shot in enumerate(_shots(settings)):
                 (fresh / shot.folder / _name(shot, frame)).write_bytes(encode_png(_picture(shot, settings)))
             (fresh / DONE).write_text(f"{_recipe(settings)}\n", encoding="utf-8")
-            if target.exists():
-                target.rmdir()
-            fresh.rename(target)
+            _put_in_place(fresh, target)
     except OSError as error:
         raise DataError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
     return target
+
+
+def _put_in_place(fresh: Path, target: Path) -> None:
+    """Rename `fresh` to `target`. Two that draw the same at once draw the same pixels: the second gives way."""
+    try:
+        if target.exists():
+            target.rmdir()
+        fresh.rename(target)
+    except OSError:
+        done = target / DONE
+        if not done.is_file() or done.read_bytes() != (fresh / DONE).read_bytes():
+            raise
 
 
 def load(

@@ -331,3 +331,32 @@ def test_the_library_draws_without_floating_point():
         assert not [node for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)]
         assert not [node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, float)]
         assert not [node for node in nodes if isinstance(node, ast.Attribute) and node.attr in ("mean", "sqrt", "rand")]
+
+
+def test_two_that_draw_the_same_at_once_both_succeed(tmp_path, monkeypatch):
+    small = {"identities": 2, "test_identities": 2, "cameras": 2}
+    original = tiny_market._put_in_place
+
+    def overtaken(fresh, target):
+        monkeypatch.setattr(tiny_market, "_put_in_place", original)
+        tiny_market.draw(target, **small)
+        original(fresh, target)
+
+    monkeypatch.setattr(tiny_market, "_put_in_place", overtaken)
+    folder = tiny_market.draw(tmp_path / "drawn", **small)
+    assert tiny_market.load(folder, **small)[0].images.shape[0] > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn"]
+
+
+def test_one_that_draws_other_people_into_the_same_folder_at_once_is_refused(tmp_path, monkeypatch):
+    small = {"identities": 2, "test_identities": 2, "cameras": 2}
+    original = tiny_market._put_in_place
+
+    def overtaken(fresh, target):
+        monkeypatch.setattr(tiny_market, "_put_in_place", original)
+        tiny_market.draw(target, seed=1, **small)
+        original(fresh, target)
+
+    monkeypatch.setattr(tiny_market, "_put_in_place", overtaken)
+    with pytest.raises(DataError, match="cannot be written"):
+        tiny_market.draw(tmp_path / "drawn", **small)
