@@ -38,7 +38,7 @@ else:
     parts = [images(600, 0), images(100, 1)]
 sets.load = lambda *_, **__: tuple(parts)
 entry = scale.SCALES[name]
-recipe = entry.recipe.with_(epochs=1, probe_images=100)
+recipe = entry.recipe.with_(epochs=1, probe_images=100, batch_size=16)
 scale.SCALES[name] = entry._replace(subset=2 * recipe.batch_size, recipe=recipe)
 runpy.run_path(chapter)
 """
