@@ -30,6 +30,7 @@ BUILDERS: dict[str, Callable[..., Network]] = {
     "small": SmallNet,
     "small_reid": partial(SmallNet, embedding=True),
     "resnet32": partial(resnet, 32),
+    "resnet56": partial(resnet, 56),
     "mobilenet": MobileNet,
     "inception_v1": InceptionV1,
     "wrn28_10": partial(wide_resnet, 28, 10),
