@@ -44,8 +44,8 @@ COHORT_SIZE = Experiment(
     name="cohort_size",
     question=(
         "Accuracy and NLL of a single network and of the ensemble against the number of peers K, mutual against"
-        " independent; and at K = 5 the paper's mean over the peers against the sum in its code and against DML_e, whose"
-        " gradient is that of the mean. Paired by seed, 95 % intervals, whatever they show."
+        " independent; and at K = 5 the paper's mean over the peers against the sum in its code and against DML_e,"
+        " whose gradient is that of the mean. Paired by seed, 95 % intervals, whatever they show."
     ),
     data="cifar100",
     recipe=CLASSROOM.with_(name="cohort_size", epochs=40, learning_rate=0.1, probe_images=500),
@@ -98,10 +98,10 @@ RESNET32 = Experiment(
 FITTED = Experiment(
     name="fitted",
     question=(
-        "Two ResNet-32 on 5 000 images of CIFAR-100 without augmentation, fifty epochs, so that mutual networks too come"
-        " to fit their data: alone, teaching each other (T = 1), and one distilled from a trained ResNet-56 (T = 4, both"
-        " weights 1, fixed beforehand). Training accuracy is recorded beside the result. At thirty epochs two seeds, 0"
-        " and 1, had been seen: +3.0 and -2.2 points. Paired by seed, 95 % intervals, whatever they show."
+        "Two ResNet-32 on 5 000 images of CIFAR-100 without augmentation, fifty epochs, so that mutual networks too"
+        " come to fit their data: alone, teaching each other (T = 1), and one distilled from a trained ResNet-56"
+        " (T = 4, both weights 1, fixed beforehand). Training accuracy is recorded beside the result. At thirty epochs"
+        " two seeds, 0 and 1, had been seen: +3.0 and -2.2 points. Paired by seed, 95 % intervals, whatever they show."
     ),
     data="cifar100",
     recipe=LAPTOP.with_(name="fitted", epochs=50, augment=False),
