@@ -34,7 +34,6 @@
 # teacher. Left of zero is good.
 
 # %% mystnb={"image": {"alt": "Three rows, one for each teacher: a dot for each of six seeds, their mean and its interval, of the difference in test NLL from no teacher. An equal teacher: the interval lies around zero. A larger one: all dots and the interval lie right of zero, at about 0.05 nats. Three equals: around zero."}}
-import csv
 import tempfile
 from pathlib import Path
 
@@ -47,6 +46,7 @@ from dml_teach import topology
 from dml_teach.comparison import mean_and_deviation, paired
 from dml_teach.data.images import split
 from dml_teach.evaluation import predict
+from dml_teach.published import read as published_numbers
 from dml_teach.trainer import fit, trained_network
 
 # Small batches: a second thread would cost more than it brings.
@@ -424,19 +424,15 @@ for method, baseline in (("mutual", "three"), ("mutual", "alone-1")):
 # *equal* one ends below the one that had no teacher: a mAP of 45.16 against 46.07 (**paper**).
 
 # %%
-with Path("recordings/published.csv").open() as file:
-    rows = [r for r in csv.DictReader(file) if r["table"] == "distillation"]
+rows = [n for n in published_numbers() if n.table == "distillation"]
 print(
     "tier    data         teacher + student         alone   taught   gain"
 )
-for pair in dict.fromkeys(
-    (r["tier"], r["data"], r["networks"]) for r in rows
-):
+for pair in dict.fromkeys((n.tier, n.data, n.networks) for n in rows):
     value = {
-        r["setting"]: float(r["value"])
-        for r in rows
-        if (r["tier"], r["data"], r["networks"]) == pair
-        and r["of"] == "net 2"
+        n.setting: float(n.value)
+        for n in rows
+        if (n.tier, n.data, n.networks) == pair and n.of == "net 2"
     }
     alone, taught = value["independent"], value["distilled"]
     print(

@@ -33,7 +33,6 @@
 # far apart their posteriors are. Right: how often two of them name the same class.
 
 # %% mystnb={"image": {"alt": "Two panels over 30 epochs, a line for independent and a line for mutual peers. In the left one, mean pairwise KL, both lines jump about and then settle, the mutual one at about half the height of the other. In the right one, agreement in per cent, both lines come up from below the frame, climb to nearly 90 and end close together."}}
-import csv
 import json
 import tempfile
 from pathlib import Path
@@ -47,6 +46,7 @@ from dml_teach import topology
 from dml_teach.analysis import agreement, calibration
 from dml_teach.analysis.posteriors import logits_of
 from dml_teach.evaluation import predict
+from dml_teach.published import read as published_numbers
 from dml_teach.trainer import fit, trained_network
 
 # Small batches: a second thread would cost more than it brings.
@@ -443,7 +443,7 @@ for name, p in final.items():
 # ## Is the price always worth it?
 #
 # One seed and 200 images can not tell. Three recordings can say more; all are accuracies in %. First the demo's twelve seeds (**ours**, two small networks, 4 000 test images); then two equal networks on all of CIFAR-100, five seeds (**others**; sources in
-# [`published.csv`](recordings/published.csv)).
+# [`published.csv`](../dml_teach/published.csv)).
 
 # %%
 demo = json.loads((recordings / "demo.json").read_text())
@@ -469,18 +469,17 @@ line(
     [mean_of("top1", method) for method in methods],
     [mean_of("ensemble_top1", method) for method in methods],
 )
-with (recordings / "published.csv").open() as file:
-    published = [
-        row
-        for row in csv.DictReader(file)
-        if (row["tier"], row["table"]) == ("others", "pairs")
-    ]
+literature = [
+    number
+    for number in published_numbers()
+    if (number.tier, number.table) == ("others", "pairs")
+]
 for network in ("ResNet-32", "MobileNet", "WRN-28-10"):
     found = {
-        (row["of"], row["setting"]): float(row["value"])
-        for row in published
-        if row["networks"] == f"{network} + {network}"
-        and row["note"].startswith("5 seeds")
+        (number.of, number.setting): float(number.value)
+        for number in literature
+        if number.networks == f"{network} + {network}"
+        and number.note.startswith("5 seeds")
     }
     line(
         network,

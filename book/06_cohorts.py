@@ -32,7 +32,6 @@
 # Four ways in which a group may talk. An arrow goes from the one who teaches to the one who learns.
 
 # %% mystnb={"image": {"alt": "Four panels of circles with arrows. Mutual: four peers, arrows both ways between all. Ring: four peers, each teaches the next. One-way: peer 0 teaches three others. Two cliques: two triangles of peers that all teach each other, joined by one pair of arrows."}}
-import csv
 import tempfile
 from pathlib import Path
 from unittest.mock import patch
@@ -46,6 +45,7 @@ from dml_teach.analysis.posteriors import logits_of
 from dml_teach.data.batches import evaluation_batches
 from dml_teach.data.images import split
 from dml_teach.errors import ConfigError
+from dml_teach.published import read as published_numbers
 from dml_teach.recipes import build_optimizer
 from dml_teach.trainer import fit
 from dml_teach.widgets import TopologyEditor
@@ -416,8 +416,7 @@ def of_ours(method, k, metric):
     ]
 
 
-with Path("recordings/published.csv").open() as file:
-    published = list(csv.DictReader(file))
+literature = published_numbers()
 
 
 def of_others(tier, data, network, method, k, of):
@@ -426,14 +425,13 @@ def of_others(tier, data, network, method, k, of):
     if k == 2:
         names.add(f"{network} + {network}")
     found = [
-        float(row["value"])
-        for row in published
-        if (row["tier"], row["data"], row["setting"])
-        == (tier, data, method)
-        and row["networks"] in names
-        and row["of"] == of
-        and row["table"] in ("pairs", "cohorts", "market-cohorts")
-        and not row["note"].startswith("one seed")
+        float(n.value)
+        for n in literature
+        if (n.tier, n.data, n.setting) == (tier, data, method)
+        and n.networks in names
+        and n.of == of
+        and n.table in ("pairs", "cohorts", "market-cohorts")
+        and not n.note.startswith("one seed")
     ]
     return found[0] if found else None
 

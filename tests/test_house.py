@@ -29,7 +29,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 FLOORS = (
     {"errors"},
     {"devices", "files", "interrupts", "provenance", "seeds"},
-    {"checkpoint", "comparison", "data", "losses", "models", "recipes", "runs", "topology"},
+    {"checkpoint", "comparison", "data", "losses", "models", "published", "recipes", "runs", "topology"},
     {"peer"},
     {"cohort", "distributed", "metrics", "reid", "scale", "tensorboard"},
     {"description", "evaluation"},

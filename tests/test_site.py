@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dml_teach import published
 from dml_teach.errors import DataError
 from tests import sites
 from tests.test_house import MODULES
@@ -18,12 +19,11 @@ from tools.notebooks import BOOK, ROOT, chapters
 
 sys.path.insert(0, str(BOOK / "site"))
 course = importlib.import_module("course")
-published = importlib.import_module("published")
+tables = importlib.import_module("tables")
 
-RECORDINGS = BOOK / "recordings"
 PAGES = sorted((BOOK / "reference").glob("*.md"))
 ADDRESS = "https://github.com/somebody/a-fork"
-NUMBERS = published.read(RECORDINGS / "published.csv")
+NUMBERS = published.read()
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
@@ -155,13 +155,13 @@ def test_a_faulty_line_is_refused_with_its_place(tmp_path, field, value, message
 
 def test_a_table_that_nobody_published_is_refused():
     with pytest.raises(DataError, match="table 'absent' is not in"):
-        published.side_by_side("absent", NUMBERS)
+        tables.side_by_side("absent", NUMBERS)
 
 
 def test_a_recording_of_unknown_origin_is_refused(tmp_path):
     (tmp_path / "mine.json").write_text('{"seeds": [0]}')
     with pytest.raises(DataError, match=r"mine\.json: a recording needs its provenance"):
-        published.recordings_in(tmp_path)
+        tables.recordings_in(tmp_path)
 
 
 def recording(**changes) -> dict:
@@ -193,7 +193,7 @@ def recording(**changes) -> dict:
 
 def pair_row(found: dict) -> str:
     """The row of ours for a WRN-28-10 beside a MobileNet."""
-    table = published.side_by_side("pairs", [*NUMBERS, *published.ours(found)])
+    table = tables.side_by_side("pairs", [*NUMBERS, *tables.ours(found)])
     after = table.partition("| WRN-28-10 + MobileNet |")[2]
     return next(line for line in after.splitlines() if "tier-ours" in line).replace("\u00a0", " ")
 
@@ -221,7 +221,7 @@ def test_a_recording_of_something_else_does_not(changes):
 
 
 def test_a_recording_has_a_table_of_its_own_with_every_arm():
-    shown = published.recorded_tables({"pair.json": recording()})
+    shown = tables.recorded_tables({"pair.json": recording()})
     assert "`the command` at commit `cccccccccccc`" in shown
     assert re.findall(r"^\| (\w+) \|", shown, re.M) == ["alone", "together", "soft", "ring"]
 
@@ -269,7 +269,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("dml_teach", "tests"):
         (root / name).symlink_to(ROOT / name, target_is_directory=True)
     (root / "pyproject.toml").write_text(with_address(ADDRESS))
-    demo = json.loads((RECORDINGS / "demo.json").read_text())
+    demo = json.loads((BOOK / "recordings" / "demo.json").read_text())
     demo["settings"][0]["top1"] = [0.1234] * len(demo["seeds"])
     (root / "book" / "recordings" / "demo.json").write_text(json.dumps(demo))
     (root / "book" / "recordings" / "pair.json").write_text(json.dumps(recording()))

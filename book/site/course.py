@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import published
+import tables
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx import addnodes
@@ -30,6 +30,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from dml_teach import published
 from dml_teach.errors import DmlTeachError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ class FromData(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Make the markdown and parse it here; a fault of the data is a warning, which fails the build."""
         folder = Path(self.env.srcdir) / "recordings"
-        for path in [folder / "published.csv", *folder.glob("*.json")]:
+        for path in [published.FILE, *folder.glob("*.json")]:
             self.env.note_dependency(str(path))
         self.env.note_reread()  # a new recording is no change of a file that is known
         try:
@@ -62,13 +63,13 @@ class FromData(SphinxDirective):
 
     def markdown(self, folder: Path) -> str:
         """What stands in the directive's place."""
-        found = published.recordings_in(folder)
-        numbers = [*published.read(folder / "published.csv"), *published.ours(found)]
+        found = tables.recordings_in(folder)
+        numbers = [*published.read(), *tables.ours(found)]
         makers = {
-            "published": lambda: published.side_by_side(self.arguments[0], numbers),
-            "parameters": lambda: published.parameters(numbers),
-            "recordings": lambda: published.recorded_tables(found),
-            "sources": lambda: published.sources(numbers),
+            "published": lambda: tables.side_by_side(self.arguments[0], numbers),
+            "parameters": lambda: tables.parameters(numbers),
+            "recordings": lambda: tables.recorded_tables(found),
+            "sources": lambda: tables.sources(numbers),
         }
         return makers[self.name]()
 
@@ -100,7 +101,7 @@ class Modules(FromData):
             name, said = module_name(path.relative_to(ROOT)), ast.get_docstring(ast.parse(path.read_bytes()))
             if name not in documented_here and "__main__" not in name and said:
                 rows.append([f"`{name}`", said.partition("\n\n")[0].replace("\n", " ").replace("|", "\\|")])
-        return published.markdown(rows)
+        return tables.markdown(rows)
 
 
 class Test(SphinxRole):

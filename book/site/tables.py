@@ -1,37 +1,26 @@
 """The paper's tables beside other people's results and ours, as markdown; a page asks for them when the site is built.
 
-What others published stands in `recordings/published.csv`, one number a line:
-
-    tier        paper or others; a line of ours is never written down, it is read from a recording
-    table       of this book's page in which it stands
-    data, metric, networks, setting         what was measured on what
-    of          "net 1", "net 2", "mean" over the networks, or "ensemble"
-    value, spread        as published; the spread is one standard deviation over seeds, empty where there is none
-    kind        printed, digitised from a figure, or secondary (quoted by others, the original not at hand)
-    note, source         how it came about, and where it was read
-
-What is ours comes from every `recordings/*.json`, as `dml_teach.recordings` and `dml_teach.demo` describe them: another
-recording, and the page changes. Where there is none, the page says "not run".
+What others published is `dml_teach.published`. What is ours comes from every `recordings/*.json`, as
+`dml_teach.recordings` and `dml_teach.demo` describe them: another recording, and the page changes. Where there is none,
+the page says "not run".
 """
 
-import csv
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from dml_teach import comparison, demo, models, recordings
 from dml_teach.errors import DataError
 from dml_teach.models import NAMES
+from dml_teach.published import PLUS_MINUS, TIERS, Number
 
-TIERS = ("paper", "others", "ours")
-KINDS = ("printed", "digitised", "secondary")
-OF = ("net 1", "net 2", "mean", "ensemble")
 OURS = ("independent", "distilled", "mutual", "DML_e")  # settings that this project can run
 NETWORKS = {
     "small": "small",
     "resnet32": "ResNet-32",
+    "resnet56": "ResNet-56",
     "mobilenet": "MobileNet",
     "inception_v1": "InceptionV1",
     "wrn28_10": "WRN-28-10",
@@ -44,57 +33,6 @@ DATA = {
     "omniglot": "Omniglot",
 }
 NOT_RUN = "not run"
-PLUS_MINUS = "\u00a0±\u00a0"  # no line is broken inside a number
-
-
-class Number(NamedTuple):
-    """One line of `published.csv`, or one number of ours in the same form; values are as they are to be shown."""
-
-    tier: str
-    table: str
-    data: str
-    metric: str
-    networks: str
-    setting: str
-    of: str
-    value: str
-    spread: str
-    kind: str
-    note: str
-    source: str
-
-    @property
-    def text(self) -> str:
-        """The number as the page shows it."""
-        about = "≈\u00a0" if self.kind == "digitised" else ""
-        return f"{about}{self.value}" + (f"{PLUS_MINUS}{self.spread}" if self.spread else "")
-
-
-def read(path: Path) -> list[Number]:
-    """What others published.
-
-    Raises:
-        DataError: a line has a field missing, a value that is no number, or a tier, kind or network that is not known.
-    """
-    with path.open(encoding="utf-8", newline="") as stream:
-        lines = list(csv.DictReader(stream))
-    for place, line in enumerate(lines, start=2):
-        if set(line) != set(Number._fields) or None in line.values():
-            raise DataError(f"{path.name}, line {place}: the fields must be {', '.join(Number._fields)}")
-        allowed = {"tier": TIERS[:2], "kind": KINDS, "of": OF}
-        for field, values in allowed.items():
-            if line[field] not in values:
-                raise DataError(
-                    f"{path.name}, line {place}: {field} '{line[field]}' must be one of {', '.join(values)}"
-                )
-        for field in ("value", "spread"):
-            try:
-                float(line[field] or 0)
-            except ValueError as error:
-                raise DataError(f"{path.name}, line {place}: {field} '{line[field]}' is no number") from error
-        if not line["source"]:
-            raise DataError(f"{path.name}, line {place}: a number needs its source")
-    return [Number(**line) for line in lines]
 
 
 def recordings_in(folder: Path) -> dict[str, dict[str, Any]]:
