@@ -245,6 +245,42 @@ def list_runs(
 
 
 @app.command()
+def reproduce(
+    target: Annotated[str, typer.Argument(help="table1, table2, cifar10, table4, fig2, fig3, fig4 or market.")],
+    scale: Annotated[
+        str,
+        typer.Option(help="smoke, classroom (minutes, bundled data), laptop (hours, CIFAR-100) or paper (GPUs)."),
+    ] = "classroom",
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many paired seeds (default: the scale's).")] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data set, or its parent.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of runs and tables; what is finished there is kept.")] = Path(
+        "runs/reproduce"
+    ),
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes, one core each (default: all cores).")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would cost, and stop.")] = False,
+) -> None:
+    """Re-run a table or figure of the paper, and set paper, others and ours side by side."""
+    from dml_teach import reproduce as module
+
+    if dry_run:
+        typer.echo(module.describe(target, scale, seeds=seeds, out=out))
+        return
+    result = module.run(
+        target,
+        scale,
+        seeds=seeds,
+        out=out,
+        data=data_dir,
+        workers=workers,
+        device=device,
+        progress=not quiet,
+    )
+    typer.echo(f"{result.text}\n\nThe same as markdown: {result.path}")
+
+
+@app.command()
 def doctor(
     data_dir: Annotated[Path | None, typer.Option("--data", help="Where to look for CIFAR-100.")] = None,
 ) -> None:

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from dml_teach import models, runs, topology, trainer
+from dml_teach import devices, models, runs, topology, trainer
 from dml_teach import seeds as streams
 from dml_teach.data import sets
 from dml_teach.errors import ConfigError, Interrupted, RunError
@@ -48,7 +48,8 @@ class Arm:
         topology: a name of `topology.BY_NAME`, or the matrix; with teachers, over the learners and then the teachers.
         changes: to the experiment's recipe.
         teachers: the arm whose learners teach here, trained with the same seed and frozen.
-        options: of the networks that learn, as in `models.build`.
+        teaching: which of that arm's networks; None for all.
+        options: of the networks that learn, as in `models.build`: the same for all, or a sequence with those of each.
         every_size: record the first k peers for each k, not all of them only. Independent peers do not know of each
             other, and peer j starts from the same weights in every cohort with the same seed: K of them hold every
             smaller independent cohort.
@@ -59,8 +60,15 @@ class Arm:
     topology: Topology = "independent"
     changes: Mapping[str, Any] = field(default_factory=dict)
     teachers: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    teaching: tuple[int, ...] | None = None
+    options: Mapping[str, Any] | Sequence[Mapping[str, Any]] = field(default_factory=dict)
     every_size: bool = False
+
+    @property
+    def learners(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and options of each network that learns."""
+        each = [self.options] * len(self.peers) if isinstance(self.options, Mapping) else self.options
+        return [(name, dict(options)) for name, options in zip(self.peers, each, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -106,9 +114,15 @@ class Experiment:
         """The experiment's recipe with the arm's changes."""
         return self.recipe.with_(**arm.changes)
 
+    def teachers_of(self, arm: Arm) -> list[int]:
+        """Which networks of its teachers' arm teach an arm."""
+        if arm.teachers is None:
+            return []
+        return list(range(len(self.arm(arm.teachers).peers))) if arm.teaching is None else list(arm.teaching)
+
     def matrix(self, arm: Arm) -> Tensor:
         """The arm's topology (K, K), teachers included."""
-        peers = len(arm.peers) + (len(self.arm(arm.teachers).peers) if arm.teachers else 0)
+        peers = len(arm.peers) + len(self.teachers_of(arm))
         if isinstance(arm.topology, str):
             return topology.by_name(arm.topology, peers)
         return topology.validate(arm.topology, peers)
@@ -128,6 +142,7 @@ def run(
     seeds: Sequence[int],
     workers: int | None = None,
     data: Path | str | None = None,
+    device: str = "cpu",
     progress: bool = True,
 ) -> dict[str, list[Run]]:
     """Train what is not finished, and return the runs of every arm, in the order of the seeds.
@@ -138,8 +153,10 @@ def run(
         experiment: what to train.
         out: the folder of its cells.
         seeds: all arms are trained with each of them.
-        workers: processes, each on one core; None takes one per core. Results do not depend on it.
+        workers: processes, each on one core; None takes one per core, or one for a device that is not the CPU. Results
+            do not depend on it.
         data: where the data set lies, as in `sets.load`.
+        device: where to train, as in `trainer.fit`.
         progress: show a bar, a tick per cell.
 
     Raises:
@@ -149,9 +166,11 @@ def run(
     """
     out = Path(out)
     cells = [Cell(arm, seed) for seed in seeds for arm in experiment.arms]
-    waiting = [cell for cell in cells if not _is_finished(experiment, cell, out)]
+    waiting = [cell for cell in cells if not is_finished(experiment, cell.arm, cell.seed, out)]
     if waiting:
-        _train_all(experiment, waiting, out, workers or min(os.cpu_count() or 1, len(waiting)), data, progress)
+        alone = devices.choose(device).type != "cpu"  # cells that share a GPU only wait for each other
+        workers = workers or (1 if alone else min(os.cpu_count() or 1, len(waiting)))
+        _train_all(experiment, waiting, out, workers, data, device, progress)
     return finished(experiment, out, seeds)
 
 
@@ -164,7 +183,7 @@ def finished(experiment: Experiment, out: Path | str, seeds: Sequence[int]) -> d
     found: dict[str, list[Run]] = {}
     for arm in experiment.arms:
         for seed in seeds:
-            if not _is_finished(experiment, Cell(arm, seed), Path(out)):
+            if not is_finished(experiment, arm, seed, out):
                 raise RunError(f"{folder(out, arm.name, seed)} is not finished; run the experiment again, it goes on")
         found[arm.name] = [runs.load(folder(out, arm.name, seed)) for seed in seeds]
     return found
@@ -175,7 +194,7 @@ def folder(out: Path | str, arm: str, seed: int) -> Path:
     return Path(out) / arm / f"seed-{seed}"
 
 
-def train(experiment: Experiment, cell: Cell, out: Path, data: Path | str | None = None) -> None:
+def train(experiment: Experiment, cell: Cell, out: Path, data: Path | str | None = None, device: str = "cpu") -> None:
     """One cell, in this process, from its checkpoint if it was begun; its teachers must be finished."""
     arm, place = cell.arm, folder(out, cell.arm.name, cell.seed)
     images = sets.load(experiment.data, data)
@@ -189,13 +208,13 @@ def train(experiment: Experiment, cell: Cell, out: Path, data: Path | str | None
             images[0].classes,
             channels=images[0].channels,
             generator=streams.generator(cell.seed, "weights", k),
-            **arm.options,
+            **options,
         )
-        for k, name in enumerate(arm.peers)
+        for k, (name, options) in enumerate(arm.learners)
     ]
     if arm.teachers:
         taught = runs.load(folder(out, arm.teachers, cell.seed))
-        peers += [trainer.trained_network(taught, k) for k in taught.learning]
+        peers += [trainer.trained_network(taught, taught.learning[j]) for j in experiment.teachers_of(arm)]
     trainer.fit(
         peers,
         experiment.matrix(arm),
@@ -205,14 +224,20 @@ def train(experiment: Experiment, cell: Cell, out: Path, data: Path | str | None
         out=place,
         subset=experiment.subset,
         frozen=range(len(arm.peers), len(peers)),
-        device="cpu",
+        device=device,
         parallel=False,  # the processes already use every core
         progress=False,
     )
 
 
 def _train_all(
-    experiment: Experiment, waiting: list[Cell], out: Path, workers: int, data: Path | str | None, progress: bool
+    experiment: Experiment,
+    waiting: list[Cell],
+    out: Path,
+    workers: int,
+    data: Path | str | None,
+    device: str,
+    progress: bool,
 ) -> None:
     """Train the cells, each as soon as its teachers are finished and a process is free."""
     running: dict[Future[int], Cell] = {}
@@ -229,7 +254,7 @@ def _train_all(
                 ready = [cell for cell in waiting if (cell.arm.teachers, cell.seed) not in pending]
                 for cell in ready[: workers - len(running)]:  # no more: what the pool has queued can not be cancelled
                     waiting.remove(cell)
-                    running[pool.submit(_train_in_worker, experiment, cell, out, data)] = cell
+                    running[pool.submit(_train_in_worker, experiment, cell, out, data, device)] = cell
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     del running[future]
                     if stopped := future.result():
@@ -262,18 +287,22 @@ def _end_with_parent() -> None:
     os._exit(1)  # from a thread; files are only ever written whole
 
 
-def _train_in_worker(experiment: Experiment, cell: Cell, out: Path, data: Path | str | None) -> int:
+def _train_in_worker(experiment: Experiment, cell: Cell, out: Path, data: Path | str | None, device: str) -> int:
     """`train`; returns the number of the signal that stopped it, or 0."""
     try:
-        train(experiment, cell, out, data)
+        train(experiment, cell, out, data, device)
     except Interrupted as stopped:
         return stopped.signal
     return 0
 
 
-def _is_finished(experiment: Experiment, cell: Cell, out: Path) -> bool:
-    """Whether the cell's run is there to its end. What a run left that was killed as it began is removed."""
-    place = folder(out, cell.arm.name, cell.seed)
+def is_finished(experiment: Experiment, arm: Arm, seed: int, out: Path | str) -> bool:
+    """Whether the run of an arm with a seed is there to its end. What one left that was killed as it began is removed.
+
+    Raises:
+        RunError: its folder holds something else, or a run with other settings.
+    """
+    place = folder(out, arm.name, seed)
     if place.is_dir() and not (place / "config.json").exists():
         names = {path.name for path in place.iterdir()}
         if any(not name.endswith(".partial") for name in names - OF_A_NEW_RUN):
@@ -282,17 +311,17 @@ def _is_finished(experiment: Experiment, cell: Cell, out: Path) -> bool:
     if not place.exists():
         return False
     found = runs.load(place)
-    _require_settings(experiment, cell, found)
+    _require_settings(experiment, Cell(arm, seed), found)
     return found.test is not None
 
 
 def _require_settings(experiment: Experiment, cell: Cell, found: Run) -> None:
     """Raise `RunError` with the first field in which a run is not what the experiment would train."""
     arm = cell.arm
-    members = [[name, dict(arm.options), False] for name in arm.peers]
+    members = [[name, options, False] for name, options in arm.learners]
     if arm.teachers:
         teaching = experiment.arm(arm.teachers)
-        members += [[name, dict(teaching.options), True] for name in teaching.peers]
+        members += [[*teaching.learners[j], True] for j in experiment.teachers_of(arm)]
     wanted = {
         "seed": cell.seed,
         "data.name": experiment.data,

@@ -149,7 +149,7 @@ def test_what_a_run_left_that_was_killed_as_it_began_gives_way(tmp_path):
     (place / "checkpoints").mkdir(parents=True)
     (place / "metrics.jsonl").touch()
     (place / ".config.json.0a1b2c3d.partial").write_text("half")
-    assert not experiments._is_finished(experiment(PAIR), Cell(PAIR, 0), tmp_path)
+    assert not experiments.is_finished(experiment(PAIR), PAIR, 0, tmp_path)
     assert not place.exists()
 
 

@@ -6,6 +6,9 @@ agreement     run folders book/recordings/agreement/ARM of seed 0, without weigh
 resnet32      book/recordings/resnet32.json (needs CIFAR-100; 20 minutes on one core that multiplies bf16)
 fitted        book/recordings/fitted.json (needs CIFAR-100; an hour for each seed on one core that multiplies bf16)
 cohort_size   book/recordings/cohort_size.json (needs CIFAR-100; about two hours on one core)
+label_noise   book/recordings/label_noise.json (needs CIFAR-100; 20 minutes on one core)
+few_labels    book/recordings/few_labels.json (needs CIFAR-100; 20 minutes on one core)
+unequal       book/recordings/unequal.json (15 minutes on one core)
 tiny_market   book/recordings/tiny_market.json (draws its images; 15 minutes on one core)
 omniglot      book/recordings/omniglot.json (needs Omniglot; 10 minutes on one core)
 distillation  book/recordings/distillation.json (ten minutes on one core)
@@ -56,6 +59,62 @@ COHORT_SIZE = Experiment(
         Arm("dml_e-5", ("small",) * 5, "mutual", {"mimicry": "ensemble"}),
     ),
     subset=2000,
+)
+
+LABEL_NOISE = Experiment(
+    name="label_noise",
+    question=(
+        "40 % of the training labels are replaced by another class: what do two and four peers gain by teaching each"
+        " other, in accuracy and NLL, and how much of the wrong labels do they learn by heart? The settings are those"
+        " of cohort_size. Paired by seed, 95 % intervals, whatever they show."
+    ),
+    data="cifar100",
+    recipe=CLASSROOM.with_(name="label_noise", epochs=40, learning_rate=0.1, probe_images=500, label_noise=0.4),
+    arms=(
+        Arm("independent", ("small",) * 4, every_size=True),
+        *(Arm(f"mutual-{k}", ("small",) * k, "mutual") for k in (2, 4)),
+    ),
+    subset=2000,
+)
+
+FEW_LABELS = Experiment(
+    name="few_labels",
+    question=(
+        "5 000 images, a tenth of them with their labels: networks that learn from those 500 labels alone, against two"
+        " that learn from the same labels and from each other on all images, and against two that have all the labels."
+        " Paired by seed, 95 % intervals, whatever they show."
+    ),
+    data="cifar100",
+    recipe=CLASSROOM.with_(name="few_labels", epochs=30, learning_rate=0.1, probe_images=500, labelled=0.1),
+    arms=(
+        Arm("independent", ("small",) * 2),
+        Arm("mutual", ("small",) * 2, "mutual"),
+        Arm("all-labels", ("small",) * 2, changes={"labelled": 1.0}),
+    ),
+    subset=5000,
+)
+
+NARROW, WIDE = {"width": 4}, {"width": 32}
+UNEQUAL = Experiment(
+    name="unequal",
+    question=(
+        "A wide network (width 32) beside a narrow one (width 4) that does not fit its images: what does each gain or"
+        " lose by the other, and what if both listen less, or only the narrow one listens? Against each alone and"
+        " against pairs of equals. Two seeds, 100 and 101, had been seen. Paired by seed, 95 % intervals, whatever they"
+        " show."
+    ),
+    data="bundled",
+    recipe=CLASSROOM.with_(name="unequal"),
+    arms=(
+        Arm("wide", ("small",) * 2, options=WIDE),
+        Arm("narrow", ("small",) * 2, options=NARROW),
+        Arm("wide-wide", ("small",) * 2, "mutual", options=WIDE),
+        Arm("narrow-narrow", ("small",) * 2, "mutual", options=NARROW),
+        Arm("wide-narrow", ("small",) * 2, "mutual", options=(WIDE, NARROW)),
+        Arm("quarter", ("small",) * 2, "mutual", {"mimicry_weight": 0.25}, options=(WIDE, NARROW)),
+        Arm("one-way", ("small",) * 2, ((0.0, 0.0), (1.0, 0.0)), options=(WIDE, NARROW)),
+    ),
+    subset=500,
 )
 
 THIRD = 1 / 3
@@ -184,6 +243,9 @@ EXPERIMENTS = {
         Named(DISTILLATION, 6, write_json),
         Named(RESNET32, 1, write_json),
         Named(FITTED, 3, write_json),
+        Named(LABEL_NOISE, 5, write_json),
+        Named(FEW_LABELS, 5, write_json),
+        Named(UNEQUAL, 6, write_json),
         Named(TINY_MARKET, 5, write_json),
         Named(OMNIGLOT, 5, write_json),
     )
