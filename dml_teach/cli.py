@@ -31,6 +31,7 @@ app = typer.Typer(
 
 DEFAULTS = {
     "bundled": ("small,small", "classroom"),
+    "cifar10": ("resnet32,resnet32", "laptop"),
     "cifar100": ("resnet32,resnet32", "laptop"),
     "tiny-market": ("small_reid,small_reid", "retrieval"),
     "omniglot": ("small_reid,small_reid", "retrieval"),
@@ -79,7 +80,7 @@ def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 @app.command()
 @_recipe_options
 def train(
-    data: Annotated[str, typer.Argument(help="bundled, cifar100, tiny-market, omniglot or market1501.")],
+    data: Annotated[str, typer.Argument(help="bundled, cifar10, cifar100, tiny-market, omniglot or market1501.")],
     peers: Annotated[
         str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")
     ] = None,
@@ -282,7 +283,7 @@ def reproduce(
 
 @app.command()
 def doctor(
-    data_dir: Annotated[Path | None, typer.Option("--data", help="Where to look for CIFAR-100.")] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data", help="Where to look for CIFAR-10 and CIFAR-100.")] = None,
 ) -> None:
     """Say what is installed, which device a run would use, which data are found, and what to do next."""
     from dml_teach.doctor import examine

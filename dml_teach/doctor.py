@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from dml_teach import __version__, devices, models, provenance
-from dml_teach.data import bundled, cifar100, market1501, omniglot, tiny_market
+from dml_teach.data import bundled, cifar, market1501, omniglot, tiny_market
 from dml_teach.errors import DmlTeachError
 
 MARKET = "market1501-128x64"  # where `market1501.prepare` puts its images
@@ -17,9 +17,9 @@ COURSE = ("jupyterlab", "ipywidgets", "jupytext", "matplotlib")
 
 
 def examine(root: Path | None = None) -> str:
-    """A report in plain text; `root` is where to look for CIFAR-100."""
+    """A report in plain text; `root` is where to look for CIFAR-10 and CIFAR-100."""
     missing = [name for name in COURSE if importlib.util.find_spec(name) is None]
-    cifar = cifar100.locate(root)
+    cifar10, cifar100 = (cifar.locate(archive, root) for archive in (cifar.CIFAR10, cifar.CIFAR100))
     facts = [
         ("dml_teach", f"{__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"),
         ("PyTorch", f"{torch.__version__}, torchvision {provenance.version('torchvision') or 'missing'}"),
@@ -29,12 +29,13 @@ def examine(root: Path | None = None) -> str:
         ("networks", ", ".join(models.NAMES)),
         ("course", "ready" if not missing else f"missing: {', '.join(missing)}"),
         ("bundled data", _bundled()),
-        ("CIFAR-100", str(cifar) if cifar else "not found"),
+        ("CIFAR-10", str(cifar10 or "not found")),
+        ("CIFAR-100", str(cifar100 or "not found")),
         *_retrieval(),
     ]
     width = max(len(name) for name, _ in facts)
     lines = [f"{name:<{width}}  {value}" for name, value in facts]
-    return "\n".join([*lines, "", "Next", *(f"  {step}" for step in _next(missing, cifar is not None))])
+    return "\n".join([*lines, "", "Next", *(f"  {step}" for step in _next(missing, cifar100 is not None))])
 
 
 def _device() -> str:
@@ -79,13 +80,13 @@ def _retrieval() -> list[tuple[str, str]]:
     ]
 
 
-def _next(missing: list[str], cifar: bool) -> list[str]:
+def _next(missing: list[str], cifar100: bool) -> list[str]:
     """Pairs of a command and what it does, as indented lines."""
     course = ("jupyter lab book/", "the course; begin with 00_welcome")
     if missing:
         course = (f"{Path(sys.executable).name} -m pip install 'dml_teach[course]'", "what the notebooks need")
     train = ("dml-teach train cifar100 --download", "fetches CIFAR-100 (169 MB) and trains; or --data FOLDER")
-    if cifar:
+    if cifar100:
         train = ("dml-teach train cifar100 --subset 10000", "two ResNet-32 that teach each other")
     demo = ("dml-teach demo", "independent, distilled and mutual networks, three minutes")
     people = ("dml-teach train tiny-market", "two networks that learn to find people again, who are drawn by code")

@@ -3,11 +3,15 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
 from dml_teach import runs
 from dml_teach.cli import main
+from dml_teach.data import sets
+from dml_teach.data.cifar import CIFAR10, CIFAR100
+from tests.data.conftest import RECORDS, contents
 
 SMOKE = ["--recipe", "smoke", "--subset", "50", "--quiet", "--device", "cpu"]
 
@@ -49,7 +53,7 @@ def test_a_finished_run_can_be_a_frozen_teacher(tmp_path):
     [
         (["trian"], "train"),
         (["train"], "data"),
-        (["train", "imagenet"], "bundled, cifar100"),
+        (["train", "imagenet"], "bundled, cifar10, cifar100"),
         (["train", "bundled", "--peers", "resnet33"], "resnet32"),
         (["train", "bundled", "--peers", "small,,small"], "small"),
         (["train", "bundled", "--topology", "mutal"], "mutual"),
@@ -66,6 +70,7 @@ def test_a_finished_run_can_be_a_frozen_teacher(tmp_path):
         (["train", "bundled", "--device", "quantum"], "quantum"),
         (["train", "bundled", "--teacher", "nowhere"], "one-way"),
         (["train", "bundled", "--topology", "one-way", "--teacher", "nowhere"], "nowhere"),
+        (["train", "cifar10", "--data", "nowhere"], "train cifar10 --download"),
         (["train", "cifar100", "--data", "nowhere"], "nowhere"),
         (["train", "bundled", "--colour", "red"], "--colour"),
         (["demo", "--seeds", "none"], "seeds"),
@@ -127,6 +132,28 @@ def test_python_dash_m_is_the_same_command(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_doctor_says_where_the_cifars_are(tmp_path, capsys):
+    for archive in (CIFAR10, CIFAR100):
+        (tmp_path / archive.folder).mkdir()
+        for name in contents(archive):
+            (tmp_path / archive.folder / name).touch()
+        assert main(["doctor", "--data", str(tmp_path)]) == 0
+        assert f"{archive.title:<12}  {tmp_path / archive.folder}\n" in capsys.readouterr().out
+
+
+def test_trains_on_files_like_those_of_cifar10_and_stores_no_image(tmp_path, monkeypatch):
+    small = CIFAR10._replace(files={split: dict.fromkeys(files, RECORDS) for split, files in CIFAR10.files.items()})
+    facts = sets.FACTS["cifar10"]
+    monkeypatch.setitem(sets.FACTS, "cifar10", facts._replace(load=partial(facts.load.func, small)))
+    (tmp_path / small.folder).mkdir()
+    for name, data in contents(small).items():
+        (tmp_path / small.folder / name).write_bytes(data)
+    arguments = ["train", "cifar10", *SMOKE, "--peers", "small,small", "--epochs", "1", "--data", str(tmp_path)]
+    assert main([*arguments, "--out", str(tmp_path / "r")]) == 0
+    run = runs.load(tmp_path / "r")
+    assert (run.config["data"]["name"], run.posteriors.shape[-1], run.probe.images) == ("cifar10", 10, None)
 
 
 def test_trains_on_the_real_cifar100(shared, tmp_path):

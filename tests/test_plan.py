@@ -49,6 +49,12 @@ def test_every_pair_of_the_papers_table_has_a_plan_that_needs_no_data(pair, caps
     assert "weight_decay     0.0005         others" in printed
 
 
+@pytest.mark.parametrize("data", sets.NAMES)
+def test_every_data_set_has_peers_and_a_recipe_of_its_own(data, capsys):
+    assert main(["train", data, "--dry-run"]) == 0
+    assert f"images of {data}," in capsys.readouterr().out
+
+
 def test_a_dry_run_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["train", "bundled", "--dry-run"]) == 0

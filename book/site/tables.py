@@ -27,6 +27,7 @@ NETWORKS = {
 }  # that the paper's tables may be compared with; in the order of NAMES
 DATA = {
     "bundled": "Fashion-MNIST slice",
+    "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "market1501": "Market-1501",
     "tiny-market": "TinyMarket",

@@ -1,1 +1,1 @@
-"""Images to learn from: the bundled slice, CIFAR-100, and the batches that training reads."""
+"""Images to learn from: the bundled slice, CIFAR-10 and CIFAR-100, and the batches that training reads."""

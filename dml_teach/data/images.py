@@ -77,7 +77,7 @@ class ImageSet:
     images            (N, C, H, W) uint8, N >= 1
     labels            (N,) int64 in 0 ... classes - 1, or -1 for an image whose label is not known
     class_names       one name per class
-    name              "bundled" or "cifar100"
+    name              "bundled", "cifar10", "cifar100" ...
     mean, std         one number per channel, for pixels scaled to [0, 1]; always those of the whole *training* file, so
                       that training, held-out and test images are normalised alike
     may_store_images  whether the licence lets a recording hold the pixels (else it holds hashes)

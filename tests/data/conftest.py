@@ -1,12 +1,12 @@
-"""What several tests of the data need: random images, batches of them, and small CIFAR-100 files."""
+"""What several tests of the data need: random images, batches of them, and made-up CIFAR files."""
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from dml_teach.data import cifar100
 from dml_teach.data.batches import Batches
+from dml_teach.data.cifar import CIFAR10, CIFAR100, Archive
 from dml_teach.data.images import ImageSet
 
 MEAN, STD = (0.51, 0.49, 0.44), (0.27, 0.26, 0.28)
@@ -50,30 +50,48 @@ def same(one, other) -> bool:
     )
 
 
-# --- CIFAR-100 ---
+# --- CIFAR-10 and CIFAR-100 ---
 
-NAMES = [f"class {number}" for number in range(100)]
-TRAIN, TEST = 120, 100  # records in the small files that most tests make do with
-
-
-def records(count: int, seed: int) -> np.ndarray:
-    """Records (count, 3074) with labels in turn and random pixels."""
-    table = np.random.default_rng(seed).integers(0, 256, (count, cifar100.RECORD_BYTES), np.uint8)
-    table[:, 0], table[:, 1] = np.arange(count) % 20, np.arange(count) % 100
-    return table
+RECORDS = 100  # in each of the small files that most tests make do with
 
 
-def contents() -> dict[str, bytes]:
-    """The small files by name."""
-    return {
-        "train.bin": records(TRAIN, seed=0).tobytes(),
-        "test.bin": records(TEST, seed=1).tobytes(),
-        "fine_label_names.txt": "\n".join(NAMES).encode(),
-        "coarse_label_names.txt": b"not read",
-    }
+@pytest.fixture(scope="module", params=[CIFAR10, CIFAR100], ids=lambda archive: archive.name)
+def archive(request) -> Archive:
+    """Each of the two as it is."""
+    return request.param
 
 
 @pytest.fixture
-def small(monkeypatch):
-    """Shrinks the official files to some records."""
-    monkeypatch.setattr(cifar100, "RECORDS", {"train": TRAIN, "test": TEST})
+def small(archive) -> Archive:
+    """The same with a few records in each file."""
+    return archive._replace(files={split: dict.fromkeys(files, RECORDS) for split, files in archive.files.items()})
+
+
+def classes(archive: Archive) -> int:
+    return archive.labels[-1][1]
+
+
+def class_names(archive: Archive) -> list[str]:
+    return [f"class {number}" for number in range(classes(archive))]
+
+
+def records(archive: Archive, seed: int) -> np.ndarray:
+    """A hundred records (100, 3073 or 3074) with labels in turn and random pixels."""
+    table = np.random.default_rng(seed).integers(0, 256, (RECORDS, len(archive.labels) + 3072), np.uint8)
+    for column, (_, count) in enumerate(archive.labels):
+        table[:, column] = np.arange(RECORDS) % count
+    return table
+
+
+def numbered(archive: Archive) -> dict[str, int]:
+    """The files of records, each with the seed of its pixels."""
+    return {name: seed for seed, name in enumerate(name for files in archive.files.values() for name in files)}
+
+
+def contents(archive: Archive) -> dict[str, bytes]:
+    """The small files by name."""
+    return {
+        **{name: records(archive, seed).tobytes() for name, seed in numbered(archive).items()},
+        archive.names_file: "\n".join([*class_names(archive), "", ""]).encode(),
+        "readme.html": b"not read",
+    }

@@ -23,12 +23,13 @@ import matplotlib
 matplotlib.use("Agg")
 import torch
 from dml_teach import scale
-from dml_teach.data import cifar100, sets
+from dml_teach.data import cifar, sets
 from dml_teach.data.images import ImageSet
 
 chapter, name, data = sys.argv[1:]
 if data:
-    parts = [cifar100.load("train", data).take(range(600)), cifar100.load("test", data).take(range(100))]
+    train, test = (cifar.load(cifar.CIFAR100, split, data) for split in ("train", "test"))
+    parts = [train.take(range(600)), test.take(range(100))]
 else:
     def images(count, seed):
         pixels = torch.randint(256, (count, 3, 32, 32), generator=torch.Generator().manual_seed(seed))
