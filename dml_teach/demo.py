@@ -120,8 +120,13 @@ def record(results: dict[Setting, list[Run]]) -> dict[str, Any]:
 
 def table(recorded: dict[str, Any]) -> list[Row]:
     """One row for each setting of a `record`, called by its label; differences are from the independent networks."""
+    return recordings.table(as_recording(recorded))
+
+
+def as_recording(recorded: dict[str, Any]) -> dict[str, Any]:
+    """A `record` in the form of a recording: its settings are the arms, called by their labels."""
     named = [{"name": Setting(each["method"], each["temperature"]).label, **each} for each in recorded["settings"]]
-    return recordings.table({"arms": named})
+    return {**recorded, "arms": named}
 
 
 def folder(out: Path, setting: Setting, seed: int) -> Path:

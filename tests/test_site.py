@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dml_teach import published
-from dml_teach.errors import DataError
+from dml_teach import comparison, published
+from dml_teach.errors import DataError, DmlTeachError
 from tests import sites
 from tests.test_house import MODULES
 from tools.notebooks import BOOK, ROOT, chapters
@@ -322,3 +322,47 @@ def test_every_link_of_the_site_leads_to_a_file(site):
             if not re.match(r"\w+:", link) and not (page.parent / html.unescape(link)).exists():
                 dead.append(f"{page.name}: {link}")
     assert dead == []
+
+
+# --- differences quoted in prose ---
+
+
+def test_a_quoted_difference_is_that_of_the_recording_and_follows_it():
+    arms = recording()["arms"]
+    assert tables.effect({"pair.json": recording()}, "pair: together - alone, top1") == (
+        "+2.00\u00a0±\u00a00.00\u00a0points (higher in 2 of 2)"
+    )
+    arms[1]["top1"] = [[0.5, 0.75], [0.5, 0.77]]
+    changed = tables.effect({"pair.json": recording(arms=arms)}, "pair: together - alone, top1")
+    assert changed.startswith("−5.50\u00a0±") and changed.endswith("(lower in 2 of 2)")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pair, together", "write recording: arm - baseline, metric; there are pair.json"),
+        ("other: together - alone, top1", "there are pair.json"),
+        ("pair: together - nobody, top1", "arm 'nobody' is not recorded"),
+        ("pair: together - alone, speed", "arm 'together' has no metric 'speed' recorded"),
+    ],
+)
+def test_a_quote_of_what_is_not_recorded_is_refused(text, message):
+    with pytest.raises(DmlTeachError, match=message):
+        tables.effect({"pair.json": recording()}, text)
+
+
+def test_what_a_comparison_could_have_shown_is_in_a_table():
+    arms = recording()["arms"]
+    arms[1]["top1"] = [[0.61, 0.75], [0.65, 0.77]]  # differences of .5 and 1.5 points
+    table = tables.power({"pair.json": recording(arms=arms)}, ["pair: together - alone, top1"])
+    least = comparison.detectable(0.01 / 2**0.5, 2)
+    assert f"| `pair` | together − alone, top1 | 2 | 0.71 points | {100 * least:.2f} points |" in table
+
+
+def test_numbers_of_what_we_found_are_read_from_recordings(site):
+    page = text_of(site / "reference" / "what_we_found.html")
+    source = (BOOK / "reference" / "what_we_found.md").read_text()
+    found = tables.recordings_in(BOOK / "recordings")
+    quoted = re.findall(r"{ours}`([^`]+)`", source)
+    assert len(quoted) > 20
+    assert [text for text in quoted if tables.effect(found, text) not in page] == []

@@ -4,11 +4,13 @@ Directives, each of which becomes the markdown that a function makes when the si
 
     published NAME    a table of the paper beside others' and ours      parameters    the networks' sizes
     recordings        every recording of ours                           sources       where published numbers were read
+    power             what the comparisons named in it, a line each, could have shown
     chapters          what each chapter that there is brings, in its own words
     modules           those that a page does not document, in a line each
 
-The role {test}`tests/test_losses.py::test_name` names a test, and a test that does not exist fails the build. Links
-from a chapter to files beside the book lead to the page that stands for them on the site, or into the repository.
+The role {test}`tests/test_losses.py::test_name` names a test, and a test that does not exist fails the build; {ours}`
+cohort_size: mutual-2 - independent-2, top1` quotes a difference from a recording. Links from a chapter to files beside
+the book lead to the page that stands for them on the site, or into the repository.
 """
 
 import ast
@@ -47,6 +49,7 @@ class FromData(SphinxDirective):
 
     optional_arguments = 1
     final_argument_whitespace = True
+    has_content = True
 
     def run(self) -> list[nodes.Node]:
         """Make the markdown and parse it here; a fault of the data is a warning, which fails the build."""
@@ -64,12 +67,14 @@ class FromData(SphinxDirective):
     def markdown(self, folder: Path) -> str:
         """What stands in the directive's place."""
         found = tables.recordings_in(folder)
+        comparisons = [line.strip() for line in self.content if line.strip()]
         numbers = [*published.read(), *tables.ours(found)]
         makers = {
             "published": lambda: tables.side_by_side(self.arguments[0], numbers),
             "parameters": lambda: tables.parameters(numbers),
             "recordings": lambda: tables.recorded_tables(found),
             "sources": lambda: tables.sources(numbers),
+            "power": lambda: tables.power(found, comparisons),
         }
         return makers[self.name]()
 
@@ -117,6 +122,20 @@ class Test(SphinxRole):
         if repository := self.config.html_theme_options.get("repository_url"):
             shown = nodes.reference("", "", shown, refuri=f"{repository}/blob/main/{file}", internal=False)
         return [nodes.inline("", "", shown, classes=["test"])], []
+
+
+class Ours(SphinxRole):
+    """A difference that a recording holds, worked out when the site is built: RECORDING: ARM - BASELINE, METRIC."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Work it out; a recording, an arm or a metric that does not exist is a warning, which fails the build."""
+        self.env.note_reread()
+        try:
+            text = tables.effect(tables.recordings_in(Path(self.env.srcdir) / "recordings"), self.text)
+        except DmlTeachError as error:
+            LOGGER.warning(str(error), location=self.get_location())
+            text = tables.NOT_RUN
+        return [nodes.strong("", text, classes=["ours"])], []
 
 
 class LinksOutOfTheBook(SphinxTransform):
@@ -283,11 +302,12 @@ def without_aliases(app: Sphinx, what: str, name: str, thing: Any, skip: bool, o
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register all of it."""
-    for name in ("published", "parameters", "recordings", "sources"):
+    for name in ("published", "parameters", "recordings", "sources", "power"):
         app.add_directive(name, FromData)
     app.add_directive("chapters", Chapters)
     app.add_directive("modules", Modules)
     app.add_role("test", Test())
+    app.add_role("ours", Ours())
     app.add_transform(LinksOutOfTheBook)
     app.connect("html-page-context", add_download_buttons, priority=502)
     app.connect("build-finished", copy_notebooks)
