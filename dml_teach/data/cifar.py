@@ -2,6 +2,9 @@
 
 A record is its labels, a byte each, and 3 072 bytes of pixels: 1 024 red, 1 024 green, 1 024 blue, each row by row.
 CIFAR-10 has one label (0 to 9); CIFAR-100 a coarse one (0 to 19), then the fine one (0 to 99), which is to be learnt.
+`CIFAR10` and `CIFAR100` describe the two archives, and every function here takes one of them.
+
+CIFAR-10's means and standard deviations are the rounded ones in common use; CIFAR-100's are computed from its images.
 
 Their authors state no licence, so the images are not part of this project, and recordings made on them hold no pixels.
 """
@@ -32,12 +35,14 @@ class Archive(NamedTuple):
     Attributes:
         name: of the data set, as everywhere.
         title: the same as people write it.
-        url, sha256: of the archive, a gzipped tar file.
+        url: of the archive, a gzipped tar file.
+        sha256: of the same.
         folder: the one folder in it.
         files: for each split its files in order, with the number of records in each.
         labels: what a record's first bytes are, with the number of classes; the last is the label to be learnt.
         names_file: names of that label's classes, one a line.
-        mean, std: of the training images' pixels, scaled to [0, 1]: red, green, blue.
+        mean: of the training images' red, green and blue pixels, scaled to [0, 1].
+        std: of the same.
     """
 
     name: str
@@ -53,7 +58,7 @@ class Archive(NamedTuple):
 
     @property
     def record_bytes(self) -> int:
-        """Bytes of a record: its labels and its pixels."""
+        """How many bytes a record has, labels and pixels."""
         return len(self.labels) + PIXEL_BYTES
 
     @property
@@ -83,7 +88,6 @@ CIFAR10 = Archive(
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.2470, 0.2435, 0.2616),
 )
-"""Mean and standard deviation are the rounded ones in common use; we have not computed them from the images."""
 
 CIFAR100 = Archive(
     name="cifar100",
@@ -97,7 +101,6 @@ CIFAR100 = Archive(
     mean=(0.5070751592371323, 0.486548873314951, 0.44091784336703427),
     std=(0.2673342858792406, 0.2564384629170881, 0.27615047132568393),
 )
-"""Mean and standard deviation are computed from all training images."""
 
 
 def load(archive: Archive, split: Literal["train", "test"], root: Path | str | None = None) -> ImageSet:
