@@ -2,12 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-if TYPE_CHECKING:
-    from dml_teach.classroom.calling import Caller
+from typing import Any
 
 
 class Refused(Exception):
@@ -57,8 +52,8 @@ class Task:
         name: of the function.
         exercise: number of the chapter, "04".
         arguments: names of the arguments, in order.
-        examinations: each calls the function and raises `Refused` where a property fails; they return how many cases
-            they tried.
+        examinations: each is given a `calling.Caller` of the function and a NumPy generator, and raises `Refused` where
+            a property fails; it returns how many cases it tried.
         hints: three, from "look there" to "what remains is to write it down"; never the answer.
         library: what of the library does the task's work and may not be called, "losses.kl_divergence".
     """
@@ -66,6 +61,6 @@ class Task:
     name: str
     exercise: str
     arguments: tuple[str, ...]
-    examinations: Sequence[Callable[["Caller", np.random.Generator], int]]
+    examinations: Sequence[Callable[..., int]]
     hints: tuple[str, str, str]
     library: tuple[str, ...] = ()
