@@ -416,9 +416,9 @@ def ce_teacher(s, q, y, T, w):
     "mended_distillation_step",
     "T^2 stands before the labels' part as well; it belongs to the divergence alone",
 )
-def t2_on_all(st, te, op, x, y, T):
+def t2_on_all(st, th, op, x, y, T):
     with torch.no_grad():
-        q = te.eval()(x)
+        q = th.eval()(x)
     z = st.train()(x)
     L = (
         T
@@ -442,9 +442,9 @@ def t2_on_all(st, te, op, x, y, T):
     "mended_distillation_step",
     "The labels' part is computed at temperature T; there the student speaks at T = 1",
 )
-def warm_ce(st, te, op, x, y, T):
+def warm_ce(st, th, op, x, y, T):
     with torch.no_grad():
-        q = te.eval()(x)
+        q = th.eval()(x)
     z = st.train()(x) / T
     L = F.cross_entropy(z, y) + T * T * F.kl_div(
         z.log_softmax(1), (q / T).softmax(1), reduction="batchmean"
@@ -459,9 +459,9 @@ def warm_ce(st, te, op, x, y, T):
     "mended_distillation_step",
     "The optimizer makes 0 steps on this batch instead of one",
 )
-def never_steps(st, te, op, x, y, T):
+def never_steps(st, th, op, x, y, T):
     with torch.no_grad():
-        q = te.eval()(x)
+        q = th.eval()(x)
     z = st.train()(x)
     L = F.cross_entropy(z, y) + T * T * F.kl_div(
         (z / T).log_softmax(1), (q / T).softmax(1), reduction="batchmean"

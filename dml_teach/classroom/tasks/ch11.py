@@ -188,7 +188,7 @@ def evaluated(
     one_only: bool = False,
 ) -> tuple[float, float]:
     """Query by query, image by image, with the rules of the protocol."""
-    precisions, firsts = [], []
+    averages, tops = [], []
     for q in range(len(query_ids)):
         rank, ranks = 0, []
         for i in in_order(distances[q], far_first, late):
@@ -209,9 +209,9 @@ def evaluated(
                     (p + (1 if r == 1 else (k - 1) / (r - 1))) / 2
                     for k, (p, r) in enumerate(zip(parts, ranks, strict=True), 1)
                 ]
-            precisions.append(sum(parts) / max(len(ranks), 1))
-            firsts.append(float(ranks[:1] == [1]))
-    found = (sum(precisions) / len(precisions), sum(firsts) / len(firsts))
+            averages.append(sum(parts) / max(len(ranks), 1))
+            tops.append(float(ranks[:1] == [1]))
+    found = (sum(averages) / len(averages), sum(tops) / len(tops))
     found = found[::-1] if exchanged else found
     return (100 * found[0], 100 * found[1]) if percent else found
 
