@@ -335,7 +335,9 @@ print("the average's NLL is below the mean of the two:", below)
 # 4. Accuracy stays the same and NLL rises. What happened?
 # 5. Why is the average of two posteriors never worse, in NLL, than the mean of the two?
 #
-# **Exercise.** With paper and pencil: an image could be a shirt ($z = 2$), a coat ($z = 1$) or a bag ($z = -3$), and the label says shirt. Which way, and how
+# **In class.** [Exercise 01](../exercises/ex_01_one_network.ipynb) has tasks on this chapter for 30 minutes, with checks that tell at once what is right and what is not yet.
+#
+# **By yourself.** With paper and pencil: an image could be a shirt ($z = 2$), a coat ($z = 1$) or a bag ($z = -3$), and the label says shirt. Which way, and how
 # strongly, is each logit pulled? Then check yourself with three lines of PyTorch.
 #
 # Next: [02 · Posteriors](02_posteriors.ipynb), on what the posterior knows beyond its favourite class.

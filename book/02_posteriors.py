@@ -568,7 +568,9 @@ print(
 # 4. What becomes of the divergence when $q$ is a one-hot label? And of $D_{KL}(p \,\|\, q)$?
 # 5. Somebody reports that mutual learning does nothing on CIFAR-100. Which argument of which function do you ask about first?
 #
-# **Exercise.** Write `mimicry(logits, peer_logits, temperature)` yourself, in three lines, with nothing but `log_softmax`. Compare its value with
+# **In class.** [Exercise 02](../exercises/ex_02_posteriors.ipynb) has tasks on this chapter for 40 minutes, with checks that tell at once what is right and what is not yet.
+#
+# **By yourself.** Write `mimicry(logits, peer_logits, temperature)` yourself, in three lines, with nothing but `log_softmax`. Compare its value with
 # `losses.mimicry` on random logits, then its gradient, then try it at $T = 4$. Then swap the two arguments and find a test that notices.
 #
 # Chapter 03 puts a network with a finished opinion in the peer's place, and calls it a teacher.

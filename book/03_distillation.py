@@ -339,7 +339,7 @@ print(f"a beginner doubts: {doubt([beginner], training):.1f} nats")
 # A teacher that has learned its images by heart says about each of them: *it is a shirt, and there is little more to tell*. That is nearly the label again, with the same certainty that makes a network's NLL high in the first place. What
 # chapter 02 found in a posterior, the resemblances, is in the network; but it is hardly spoken where the student listens.
 #
-# That explains why a frozen teacher can disappoint here. It does not explain everything, such as why the *larger* teacher does most harm. Part of it may be arithmetic: two losses at weight 1 pull a student to its training images twice as hard. The exercise below is the
+# That explains why a frozen teacher can disappoint here. It does not explain everything, such as why the *larger* teacher does most harm. Part of it may be arithmetic: two losses at weight 1 pull a student to its training images twice as hard. The task for yourself at the end is the
 # control experiment.
 #
 # Now put a network in the teacher's place that is *not* finished. It is as ignorant as the student, and it learns alongside. In the first epoch it has nothing to say; but while it learns it doubts, and its doubts are about the images that are being studied right now. That is mutual learning, and the
@@ -472,7 +472,9 @@ for pair in dict.fromkeys((n.tier, n.data, n.networks) for n in rows):
 # 4. Why is the teacher's entropy on the training images more telling than its test accuracy?
 # 5. A paper's new method beats distillation by a point. Name two questions about the distillation.
 #
-# **Exercise.** *The control experiment.* Two losses at weight 1 pull twice as hard as one. Train the student without a teacher but with `recipe.with_(label_weight=2.0)`, and with a teacher at weights 1/2 and 1/2 (`label_weight=0.5, mimicry_weight=0.5`), with three seeds each. How much of the
+# **In class.** [Exercise 03](../exercises/ex_03_distillation.ipynb) has tasks on this chapter for 40 minutes, with checks that tell at once what is right and what is not yet.
+#
+# **By yourself.** *The control experiment.* Two losses at weight 1 pull twice as hard as one. Train the student without a teacher but with `recipe.with_(label_weight=2.0)`, and with a teacher at weights 1/2 and 1/2 (`label_weight=0.5, mimicry_weight=0.5`), with three seeds each. How much of the
 # change in NLL is the teacher's, and how much is mere force? Say what you expect before you run it.
 #
 # In chapter 04 nobody is finished. Two networks start from nothing, and each becomes the other's teacher.

@@ -661,7 +661,9 @@ plots.differences(
 # 4. Why do two networks have to differ before they can teach each other? What makes them differ here?
 # 5. NLL falls by .037 ± .009 and accuracy rises by .03 ± .22 points. Say in one sentence what you would report.
 #
-# **Exercise.** *Spot the bug.* Take `step`, plant one mistake of the table in it, and give it to your neighbour together with the losses of twenty
+# **In class.** [Exercise 04](../exercises/ex_04_two_peers.ipynb) has tasks on this chapter for 40 minutes, with checks that tell at once what is right and what is not yet.
+#
+# **By yourself.** *Spot the bug.* Take `step`, plant one mistake of the table in it, and give it to your neighbour together with the losses of twenty
 # steps beside the right ones. Which mistakes show in the losses, which only in the weights, and which in neither? Then write the assertion that would
 # have caught each.
 #

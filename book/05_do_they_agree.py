@@ -593,7 +593,9 @@ for name, z in on_test.items():
 # 4. Write down the identity for the squared error. Which of its terms can you compute without labels?
 # 5. Somebody shows that peers of a mutual cohort agree on 95 % of the images and calls that success. Which two numbers do you ask for?
 #
-# **Exercise.** Write `disagreement(p)` for probabilities (K, N, C) yourself, then find the ten images of the *mutual* recording on which the peers argue most, and the ten on which all four are wrong with one voice. Describe each in a
+# **In class.** [Exercise 05](../exercises/ex_05_do_they_agree.ipynb) has tasks on this chapter for 35 minutes, with checks that tell at once what is right and what is not yet.
+#
+# **By yourself.** Write `disagreement(p)` for probabilities (K, N, C) yourself, then find the ten images of the *mutual* recording on which the peers argue most, and the ten on which all four are wrong with one voice. Describe each in a
 # word. Is there a kind of image that is in one list and never in the other? Then prove the identity for the squared error on paper, in four lines.
 #
 # In chapter 06 the cohort grows, and you decide who listens to whom.

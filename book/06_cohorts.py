@@ -609,7 +609,9 @@ for metric, factor in {
 # 4. DML and DML$_e$ differ in value and not in gradient. Where does the difference go?
 # 5. A cohort's members gain 3 points and its ensemble loses 1. What has averaging lost? What would you use the cohort for?
 #
-# **Exercise.** Write a *star* as a matrix: peer 0 learns from all others, all others learn from peer 0. Validate it, count its rounds, and train five peers in it and in a ring, with three seeds. Compare the NLL, paired by seed, and say what you
+# **In class.** [Exercise 06](../exercises/ex_06_cohorts.ipynb) has tasks on this chapter for 40 minutes, with checks that tell at once what is right and what is not yet.
+#
+# **By yourself.** Write a *star* as a matrix: peer 0 learns from all others, all others learn from peer 0. Validate it, count its rounds, and train five peers in it and in a ring, with three seeds. Compare the NLL, paired by seed, and say what you
 # may conclude. Then make the mixture form of the loss fail: find a single character which, put into `by_mixtures`, leaves every gradient right and makes the reported value wrong.
 #
 # You now have the whole method. Chapter 10 puts it to work on another question: who is this?

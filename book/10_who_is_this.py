@@ -449,7 +449,7 @@ print(
 # 4. Raw pixels rank a brick wall first. What must a fair baseline do to avoid that?
 # 5. What was wrong with how Market-1501 and DukeMTMC came to be, and what does this course do instead?
 #
-# **Exercise.** *Whom does it fail?* `learned.ap` holds the average precision of each query. Average it by `query.cameras`, and by
+# **By yourself.** *Whom does it fail?* `learned.ap` holds the average precision of each query. Average it by `query.cameras`, and by
 # `query.identities`. Which camera is the hardest to start from, and why that one? Look at the three people who are found worst. What do they have in
 # common, and would more training pictures of *others* help them?
 #

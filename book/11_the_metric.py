@@ -528,7 +528,9 @@ for title, q, g in (
 # 4. A program sorts with an unstable routine. On which features do you expect its mAP to change from run to run?
 # 5. Somebody writes "our method lifts mAP from 52.1 to 54.0" and compares with a number from another paper. Which four questions do you ask, and which of them could explain the difference alone?
 #
-# **Exercise.** Write `evaluate` yourself, for one query at a time, with a loop over the sorted gallery, and compare it with `reid.evaluate_distances` on a hundred random matrices of *whole numbers from 0 to 9*, with junk, distractors and queries
+# **In class.** [Exercise 11](../exercises/ex_11_the_metric.ipynb) has tasks on this chapter for 45 minutes, with checks that tell at once what is right and what is not yet.
+#
+# **By yourself.** Write `evaluate` yourself, for one query at a time, with a loop over the sorted gallery, and compare it with `reid.evaluate_distances` on a hundred random matrices of *whole numbers from 0 to 9*, with junk, distractors and queries
 # without a match among the labels. Whole numbers make ties, and ties find mistakes that random distances never show. Then break a rule of your own program on purpose, one at a time, and note which of the hundred notice.
 #
 # In chapter 12 two networks learn to recognise people together, and you will know what their numbers mean.

@@ -489,5 +489,5 @@ explorer
 # 4. Name three things that the paper's code does and its text does not say.
 # 5. Re-ranking raises mAP by six points. Why may it not stand in one column with plain scores?
 #
-# **Exercise.** Train the pair again with `temperature=2.0` in the recipe, and once more with `label_smoothing=0.1` and *no* teaching. Before you look: which of the two will find strangers better, and which pair will gain more from standing side by side? Then write `concatenate` so that it takes a weight for
+# **By yourself.** Train the pair again with `temperature=2.0` in the recipe, and once more with `label_smoothing=0.1` and *no* teaching. Before you look: which of the two will find strangers better, and which pair will gain more from standing side by side? Then write `concatenate` so that it takes a weight for
 # each network, and find the weights that are best *on the training people* (whose pictures by other cameras you can hold out). Do they help on the test?
