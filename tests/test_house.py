@@ -28,10 +28,11 @@ EXTRAS = PROJECT["optional-dependencies"]
 # From the cellar up. A module imports from its own folder and from the floors below it, never from its own floor.
 FLOORS = (
     {"errors"},
-    {"devices", "files", "interrupts", "provenance", "seeds"},
+    {"devices", "files", "interrupts", "lost", "provenance", "seeds"},
     {"checkpoint", "comparison", "data", "losses", "models", "recipes", "runs", "topology"},
     {"peer"},
-    {"cohort", "distributed", "metrics", "reid", "scale", "tensorboard"},
+    {"cohort", "metrics", "reid", "scale", "tensorboard"},
+    {"distributed"},
     {"description", "evaluation"},
     {"loop"},
     {"trainer"},
