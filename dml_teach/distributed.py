@@ -34,14 +34,13 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from dml_teach import lost
 from dml_teach.cohort import Share
 from dml_teach.errors import ConfigError
 from dml_teach.files import packed, unpacked
 from dml_teach.peer import Echo
+from dml_teach.ranks import launched, told
 
 LIMIT = 600.0
-LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 KINDS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 """Number formats of logits, by which ranks tell each other theirs."""
 
@@ -207,7 +206,7 @@ class Mesh:
             return found
         everything: dict[str, Tensor] = {}
         for row in sorted(set(self.homes)):
-            mine = {f"{k}.{place}": t for k in self.here for place, t in enumerate(found[k])}
+            mine = {f"{k}.{place}": t for k in self.here for place, t in enumerate(found[k] or ())}
             everything |= _broadcast(mine, source=row * self.shards, rank=self.rank)
         names = [[name for name in everything if name.startswith(f"{k}.")] for k in range(len(self.homes))]
         return [tuple(everything[f"{k}.{place}"] for place in range(len(names[k]))) for k in range(len(self.homes))]
@@ -237,11 +236,6 @@ class Mesh:
         return done if self.leader else work()
 
 
-def launched() -> bool:
-    """Whether torchrun, or something that sets the same variables, has started this process as one of several ranks."""
-    return all(name in os.environ for name in LAUNCHED)
-
-
 @contextmanager
 def joined(peers: Sequence[Any], device: torch.device, layout: Layout | None = None) -> Iterator[Mesh]:
     """The mesh of this run's ranks, or a process by itself where nobody launched several.
@@ -268,7 +262,7 @@ def joined(peers: Sequence[Any], device: torch.device, layout: Layout | None = N
         raise ConfigError(f"sync_batch_norm works on GPUs alone, and the device is '{device}'; leave it out")
     device = _of_rank(device)
     store = _join(device, layout.limit)
-    with lost.told(store, rank, ranks, layout.limit):
+    with told(store, rank, ranks, layout.limit):
         column, along = (
             _groups(ranks, which, layout.limit * (1 + (device.type == "cuda")))
             for which in (lambda r: r % shards, lambda r: r // shards)

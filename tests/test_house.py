@@ -28,7 +28,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # From the cellar up. A module imports from its own folder and from the floors below it, never from its own floor.
 FLOORS = (
     {"errors"},
-    {"devices", "files", "interrupts", "lost", "provenance", "seeds"},
+    {"devices", "files", "interrupts", "provenance", "ranks", "seeds"},
     {"checkpoint", "comparison", "data", "losses", "models", "recipes", "runs", "topology"},
     {"peer"},
     {"cohort", "metrics", "reid", "scale", "tensorboard"},
@@ -37,7 +37,7 @@ FLOORS = (
     {"loop"},
     {"trainer"},
     {"analysis"},
-    {"classroom", "overview", "plan", "plots", "scores", "widgets"},
+    {"classroom", "members", "overview", "plan", "plots", "scores", "widgets"},
     {"experiments"},
     {"recordings"},
     {"demo", "doctor", "reproduce"},

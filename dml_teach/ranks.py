@@ -1,23 +1,34 @@
-"""Which rank is lost: what ranks leave in their store, and how those that wait in vain learn why.
+"""One of several ranks: whether this process is, and which of the others is lost.
 
 A rank that can not go on leaves the cause in the store that torchrun keeps. One that was killed, or hangs, leaves
 nothing; those that wait for it leave word that they do, so whoever has left none is the one that is missed. On the same
 machine its process is looked up as well.
 """
 
+import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import getpid
 from pathlib import Path
 from typing import Any
 
 from dml_teach.errors import RankError
 
+LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 GRACE = 5.0  # seconds in which all that wait have said so
 MARKS = ("gloo", "nccl", "tcpstore", "connection reset by peer", "connection closed by peer", "broken pipe")
 """Words by which an error of a connection is told from one of the computation."""
+
+
+def launched() -> bool:
+    """Whether torchrun, or something that sets the same variables, has started this process as one of several ranks."""
+    return all(name in os.environ for name in LAUNCHED)
+
+
+def this() -> int:
+    """The rank of this process; 0 for one by itself."""
+    return int(os.environ["RANK"]) if launched() else 0
 
 
 @contextmanager
@@ -31,7 +42,7 @@ def told(store: Any, rank: int, ranks: int, limit: float) -> Iterator[None]:
         limit: how many seconds a rank waits for another.
     """
     if ranks > 1:
-        store.set(f"process/{rank}", f"{getpid()} {socket.gethostname()}")
+        store.set(f"process/{rank}", f"{os.getpid()} {socket.gethostname()}")
     try:
         yield
     except BaseException as error:
@@ -69,9 +80,9 @@ def _why(store: Any, rank: int, ranks: int, error: BaseException, limit: float) 
     except RuntimeError as gone:
         return f"the store of the ranks is gone, and with it torchrun or rank 0 ({str(gone).splitlines()[0]})"
     if dead:
-        return f"{_ranks(dead)} died"
+        return f"{_named(dead)} died"
     if silent:
-        return f"{_ranks(silent)} did not answer within {limit:g} seconds" if hung else f"{_ranks(silent)} is lost"
+        return f"{_named(silent)} " + (f"did not answer within {limit:g} seconds" if hung else "can not be reached")
     return f"the connection between the ranks failed ({str(error).splitlines()[0]})"
 
 
@@ -99,5 +110,5 @@ def _died(store: Any, rank: int) -> bool:
     return stat.rpartition(")")[2].split()[0] in ("Z", "X")
 
 
-def _ranks(numbers: list[int]) -> str:
+def _named(numbers: list[int]) -> str:
     return f"rank{'s'[: len(numbers) > 1]} {', '.join(map(str, numbers))}"
