@@ -268,7 +268,7 @@ def joined(peers: Sequence[Any], device: torch.device, layout: Layout | None = N
             for which in (lambda r: r % shards, lambda r: r // shards)
         )
         yield Mesh(
-            place(peers, rows), shards, rank, ranks, device, int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0,
+            place(peers, rows), shards, rank, ranks, device, _restarts() > 0,
             layout.sync_batch_norm, column, along,
         )  # fmt: skip
 
@@ -317,12 +317,18 @@ def _join(device: torch.device, limit: float) -> dist.Store:
         if dist.is_initialized():
             raise ConfigError("torch.distributed is in use already; let dml_teach join the ranks by itself")
         wait = timedelta(seconds=limit)
-        store, rank, ranks = next(rendezvous("env://", timeout=wait))
+        meeting, rank, ranks = next(rendezvous("env://", timeout=wait))
+        # Torchrun may keep its store when it starts the ranks anew: what an earlier attempt left there misleads.
+        store = dist.PrefixStore(f"attempt {_restarts()}", meeting)
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=ranks, timeout=wait)
         atexit.register(leave)
         _JOINED.append(store)
     return _JOINED[0]
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 
 def leave() -> None:

@@ -138,7 +138,7 @@ class Training:
             shard = self.mesh.split(*batch)
             labels, share = shard[1], shard[3] if len(shard) == 4 else WHOLE
             report = torch.stack(self.cohort.step(*shard))
-            counts = torch.where(self._of_labelled, (labels >= 0).sum(), len(labels))  # (R, 1)
+            counts = torch.where(self._of_labelled, (labels >= 0).sum(), len(labels)).to(report)  # (R, 1)
             counts[TOTAL] = len(labels) / share.images  # what a peer descends has its share in it
             report = report * counts
             self.sums, self.seen = self.sums.to(report) + report, self.seen.to(report) + counts
@@ -210,8 +210,8 @@ class Training:
         """The sums and what they are over, of all ranks: each adds its own peers and its shard."""
         if self.mesh.ranks == 1:
             return self.sums, self.seen
-        sums, seen = (x if x.ndim else x.expand(len(ROWS), len(self.cohort.peers)) for x in (self.sums, self.seen))
-        here = torch.tensor([k in self.cohort.here for k in range(len(self.cohort.peers))], device=sums.device)
+        here = torch.tensor([k in self.cohort.here for k in range(len(self.cohort.peers))], device=self.mesh.device)
+        sums, seen = self.sums.expand(len(ROWS), len(here)), self.seen.expand(len(ROWS), 1)  # before a first step, ()
         return self.mesh.total(torch.where(here, sums, 0)), self.mesh.total(seen * (self.mesh.row == 0))
 
     # --- checkpoints ---
