@@ -149,9 +149,7 @@ class Cohort:
         self.topology = topology.validate(matrix, peers=len(self.peers))
         self._weights = self.topology
 
-    def step(
-        self, images: Tensor, labels: Tensor, clean: Tensor | None = None, share: Share = WHOLE
-    ) -> StepReport:
+    def step(self, images: Tensor, labels: Tensor, clean: Tensor | None = None, share: Share = WHOLE) -> StepReport:
         """One mini-batch: every learning peer that lives here is updated once.
 
         Args:

@@ -173,7 +173,9 @@ class Mesh:
         if len(classes) > 1:
             raise ConfigError(f"peers must predict the same classes, but their logits have {classes} numbers")
         if len(widths) > 1:
-            raise ConfigError(f"features of {widths[0]} and {widths[-1]} numbers can not be compared; use equal networks")
+            raise ConfigError(
+                f"features of {widths[0]} and {widths[-1]} numbers can not be compared; use equal networks"
+            )
         kind = KINDS[kinds[0]]
         for other in kinds[1:]:
             kind = torch.promote_types(kind, KINDS[other])

@@ -75,9 +75,7 @@ def examine(cohort: Cohort, test: TestSet, mesh: Mesh, sizes: Sizes = ()) -> dic
     return compare_embeddings(found, test, cohort.learning, mesh.device) if mesh.leader else {}
 
 
-def _of_peers(
-    cohort: Cohort, mesh: Mesh, look: Callable[[Any], tuple[Tensor, ...]]
-) -> list[tuple[Tensor, ...]]:
+def _of_peers(cohort: Cohort, mesh: Mesh, look: Callable[[Any], tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
     """What `look` finds in each peer's network; each rank looks at its own, and all learn what was found."""
     found: list[Any] = [None] * len(cohort.peers)
     if mesh.shard == 0:

@@ -280,7 +280,9 @@ class Training:
             if generator is not None and same:
                 generator.set_state(tensors[self._of_rank(f"generator.{k}")])
             elif generator is not None:
-                generator.manual_seed(seeds.generator(self.step, f"dropout of shard {self.mesh.shard}", k).initial_seed())
+                generator.manual_seed(
+                    seeds.generator(self.step, f"dropout of shard {self.mesh.shard}", k).initial_seed()
+                )
 
     def _due(self) -> bool:
         return self.checkpoint_seconds is not None and time.monotonic() - self._saved >= self.checkpoint_seconds

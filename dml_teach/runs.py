@@ -147,7 +147,9 @@ def begun(folder: Path, config: dict[str, Any]) -> bool:
     for `start` to refuse the folder.
     """
     if (folder / "config.json").is_file():
-        settings = ({n: v for n, v in c.items() if n not in ("format", "provenance")} for c in (load(folder).config, config))
+        settings = (
+            {n: v for n, v in c.items() if n not in ("format", "provenance")} for c in (load(folder).config, config)
+        )
         then, now = (json.loads(json.dumps(each)) for each in settings)
         return bool(then == now)
     if folder.is_dir() and {path.name for path in folder.iterdir() if path.suffix != ".partial"} <= UNFINISHED:
