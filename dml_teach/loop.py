@@ -231,6 +231,8 @@ class Training:
             tensors |= {f"peer.{k}.{name}": value for k, peer in here.items() for name, value in peer.state().items()}
         else:  # the first shard speaks for the peer, but for its masks
             tensors |= {f"generator.{k}": peer.generator.get_state() for k, peer in here.items() if peer.generator}
+        if self.mesh.shards > 1:  # added up in another order, they would differ in the last bit
+            tensors |= {"shard.sums": self.sums, "shard.seen": self.seen}
         tensors = self.mesh.to_leader({self._of_rank(name): value for name, value in tensors.items()})
         if self.mesh.leader:
             tensors |= {"batches.order": order["order"], "batches.augmentation": order["augmentation"]}
@@ -262,12 +264,14 @@ class Training:
         self.batches.load_state({"order": order, "augmentation": augmentation, "position": facts["position"]})
         self.partners.set_state(tensors["partners"])
         self.step, self._next_word = found.step, found.step + 1
-        if self.mesh.shard == 0:  # what stands there of peers elsewhere is not counted here
-            self.sums, self.seen = (tensors[name].to(self.mesh.device) for name in ("sums", "seen"))
+        same = facts["ranks"] == [self.mesh.ranks, self.mesh.shards]
+        names = [self._of_rank(f"shard.{name}") if same and self.mesh.shards > 1 else name for name in ("sums", "seen")]
+        if same or self.mesh.shard == 0:  # what stands there of peers elsewhere is not counted here
+            self.sums, self.seen = (tensors[name].to(self.mesh.device) for name in names)
         for name in ("epoch", "seconds", "digests"):
             setattr(self, name, facts[name])
         self.posteriors = self.mesh.leader_first(lambda: runs.cut_back(self.folder, self.digests))
-        self._load_own(tensors, same=facts["ranks"] == [self.mesh.ranks, self.mesh.shards])
+        self._load_own(tensors, same)
 
     def _load_own(self, tensors: dict[str, Tensor], same: bool) -> None:
         """What this rank keeps for itself; where it was not among the ranks of the checkpoint, a fresh stream."""

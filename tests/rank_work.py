@@ -1,12 +1,15 @@
 """What the ranks of a test do. Loaded once, by the server that forks them; see `several`."""
 
 import os
+import secrets
 import signal
+import threading
 import time
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from dml_teach import models, topology
 from dml_teach.cohort import Cohort, Peer
@@ -177,3 +180,37 @@ def run_out_of_memory():
 
 
 MISFORTUNES = {"die": die, "hang": lambda: time.sleep(60), "diverge": diverge, "fail": run_out_of_memory}
+
+
+# --- under torchrun's own agent ---
+
+KILLS = RECIPE.with_(augment=True, epochs=4)
+
+
+def be_killed(folder, victim, seconds):
+    """A rank of a run of four; in the first attempt, the victim is killed so many seconds after its first step."""
+    torch.set_num_threads(1)
+    original = Cohort.step
+
+    def step(self, *batch):
+        Cohort.step = original
+        if os.environ["RANK"] == str(victim) and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+            Path(folder).with_suffix(".hit").touch()
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return original(self, *batch)
+
+    Cohort.step = step
+    fit(
+        ["small", "small"], topology.mutual(2), *SETS, KILLS, seed=0, out=folder, device="cpu", progress=False,
+        checkpoint_seconds=0.0, layout=Layout(limit=30),
+    )  # fmt: skip
+
+
+def run_agent(folder, victim, seconds):
+    """What `torchrun --standalone --nproc-per-node 4 --max-restarts 1` does, but the ranks are forked from here."""
+    os.setsid()
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=4, max_restarts=1, run_id=secrets.token_hex(8),
+        rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", start_method="fork",
+    )  # fmt: skip
+    elastic_launch(config, be_killed)(folder, victim, seconds)
