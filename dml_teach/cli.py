@@ -199,6 +199,39 @@ def resume(
 
 
 @app.command()
+def plan(
+    data: Annotated[str, typer.Argument(help="The data set, as in train; it need not be there.")] = "cifar100",
+    peers: Annotated[str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...")] = None,
+    ranks: Annotated[int, typer.Option(min=1, help="Processes, each with a device of its own.")] = 2,
+    link: Annotated[
+        str,
+        typer.Option(help="Between ranks: loopback, ethernet, infiniband, nvlink, or LATENCY,BANDWIDTH: 50us,10Gbit."),
+    ] = "loopback",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a step. Default: the recipe's.")] = None,
+    speed: Annotated[
+        float, typer.Option(min=0.001, help="GFLOP a second of one rank, to estimate a step's time.")
+    ] = 50.0,
+    seconds: Annotated[
+        str | None, typer.Option(metavar="S,S,...", help="Seconds of a step of each peer, if you have measured them.")
+    ] = None,
+) -> None:
+    """What peers would cost on several ranks: bytes and time a step, who waits, up to 1 024 ranks. Nothing is run."""
+    from dml_teach import plan as plans
+    from dml_teach import recipes
+    from dml_teach.data import sets
+
+    sets.check(data)
+    default_peers, default_recipe = DEFAULTS[data]
+    names = [name.strip() for name in (peers or default_peers).split(",")]
+    chosen = recipes.by_name(default_recipe).with_(batch_size=batch_size)
+    try:
+        known = [float(each) for each in seconds.split(",")] if seconds else []
+    except ValueError:
+        raise ConfigError(f"seconds '{seconds}' are not numbers; write them as .12,.3") from None
+    typer.echo(plans.on_ranks(names, sets.FACTS[data], chosen, ranks, link, 1e9 * speed, known))
+
+
+@app.command()
 def reid(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run that was tested by retrieval.")],
     rerank: Annotated[

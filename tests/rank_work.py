@@ -1,5 +1,6 @@
 """What the ranks of a test do. Loaded once, by the server that forks them; see `several`."""
 
+import multiprocessing
 import os
 import secrets
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from dml_teach import models, topology
@@ -206,11 +208,21 @@ def be_killed(folder, victim, seconds):
     )  # fmt: skip
 
 
-def run_agent(folder, victim, seconds):
-    """What `torchrun --standalone --nproc-per-node 4 --max-restarts 1` does, but the ranks are forked from here."""
+def be_agent(connection):
+    """What `torchrun --standalone --nproc-per-node 4 --max-restarts 1` does, for one run after the other.
+
+    Its ranks are forked from a server of their own: to fork this process, which has threads, could leave one hanging.
+    """
     os.setsid()
-    config = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=4, max_restarts=1, run_id=secrets.token_hex(8),
-        rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", start_method="fork",
-    )  # fmt: skip
-    elastic_launch(config, be_killed)(folder, victim, seconds)
+    multiprocessing.set_forkserver_preload(["tests.rank_work"])
+    while True:
+        job = connection.recv()
+        config = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=4, max_restarts=1, run_id=secrets.token_hex(8),
+            rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", start_method="forkserver",
+        )  # fmt: skip
+        try:
+            elastic_launch(config, be_killed)(*job)
+            connection.send("")
+        except ChildFailedError as error:
+            connection.send(str(error))

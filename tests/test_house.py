@@ -36,7 +36,7 @@ FLOORS = (
     {"description", "evaluation"},
     {"loop"},
     {"trainer"},
-    {"analysis"},
+    {"analysis", "cost"},
     {"classroom", "members", "overview", "plan", "plots", "scores", "widgets"},
     {"experiments"},
     {"recordings"},
