@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -73,8 +74,8 @@ def collectives(rounds: int) -> dict[str, float]:
         own = torch.zeros(size // 4)
         everyone = list(own.new_empty(dist.get_world_size(), len(own)).unbind())
         ways: dict[str, Callable[[], object]] = {
-            "all-gather": lambda own=own, everyone=everyone: dist.all_gather(everyone, own),
-            "all-reduce": lambda own=own: dist.all_reduce(own),
+            "all-gather": partial(dist.all_gather, everyone, own),
+            "all-reduce": partial(dist.all_reduce, own),
         }
         for name, work in ways.items():
             taken = []

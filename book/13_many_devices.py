@@ -67,6 +67,7 @@ colours = [plots.COLOURS[0], *[plots.COLOURS[1]] * len(names)]
 ax.barh(list(sent), list(sent.values()), color=colours)
 ax.invert_yaxis()
 ax.set(xscale="log", xlabel="Bytes sent by a device in a step")
+ax.set_xlim(left=1e3)
 ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 
@@ -395,7 +396,7 @@ for name, change in (("without", without_norm), ("with", lambda n: n)):
 # (gather: posteriors, $m = 4 B C$; reduce: gradients, $m$ is four bytes for each parameter). In code [`cost.all_gather`](../dml_teach/cost.py) and [`cost.all_reduce`](../dml_teach/cost.py), proven in [`tests/test_cost.py`](../tests/test_cost.py) by `test_a_ring_hands_on_what_the_formula_counts`. Two numbers for a link. Our two ranks have measured theirs: fit them to the all-gathers,
 # and see what the model says of the all-reduces, which it has not seen.
 
-# %% mystnb={"image": {"alt": "Time against bytes, both on scales of powers of ten, for all-gather and all-reduce between two processes: dots measured, lines modelled. Both are flat up to about a hundred thousand bytes, then rise in proportion. Vertical lines: posteriors at 26 kB lie on the flat part, the gradient of ResNet-32 at 2 MB on the rising one. The dots of the all-gather lie on their line, those of the all-reduce near theirs."}}
+# %% mystnb={"image": {"alt": "Time against bytes, both on scales of powers of ten, for all-gather and all-reduce between two processes: dots measured, lines modelled. Both are flat up to about a hundred thousand bytes, then rise in proportion. Vertical lines: posteriors at 26 kB lie on the flat part, the gradient of ResNet-32 at 2 MB on the rising one. The dots of the all-gather lie near their line, those of the all-reduce up to a factor of two below theirs."}}
 measured = json.loads((folder / "measured.json").read_text())
 link = cost.fitted(measured["all-gather"])
 plots.costs(
@@ -423,14 +424,14 @@ print(
 )
 
 # %% [markdown]
-# Posteriors are so small that a step pays for the latency, once. Such a model is good for a factor of two, not for a digit; it is for deciding, before you have the machines. Take a link of a usual kind, and let the cohort grow: one ResNet-32 on each rank, .12 seconds a step.
+# Posteriors are so small that a step pays for the latency, once. The model is good for a factor of two, not for a digit (between *two* ranks, gloo does an all-reduce in fewer messages than a ring); it is for deciding, before you have the machines. Take a link of a usual kind, and let the cohort grow: one ResNet-32 on each rank, .12 seconds a step. The column *link* is the share of a step that is spent on it.
 
 # %%
 peer = cost.Load(parameters["resnet32"], seconds=0.12)
 usual = cost.link("ethernet")
 print(f"{usual.latency * 1e6:.0f} us, {usual.bandwidth / 1e9:.2f} GB/s")
 print("          a peer on each rank              one network on all ranks")
-print("ranks     sends       a step    idle       sends       a step")
+print("ranks     sends       a step    link       sends       a step")
 for ranks in (2, 8, 64, 1024):
     many = cost.mutual(
         [peer] * ranks, ranks, batch=64, classes=100, over=usual

@@ -39,10 +39,8 @@ DEFAULTS = {
 """Peers and recipe for each data set."""
 
 
-Shards = Annotated[
-    int | None,
-    typer.Option(min=1, help="On ranks: over how many each peer's batches are spread. Default: as many as there are."),
-]
+Peers = Annotated[str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")]
+Shards = Annotated[int | None, typer.Option(min=1, help="On ranks: over how many each peer's batches are spread.")]
 Limit = Annotated[float, typer.Option(help="On ranks: seconds that one waits for another before all of them end.")]
 SyncBatchNorm = Annotated[
     bool, typer.Option("--sync-batch-norm", help="On ranks, GPUs only: batch norm sees the whole batch, not a shard.")
@@ -90,9 +88,7 @@ def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 @_recipe_options
 def train(
     data: Annotated[str, typer.Argument(help="bundled, cifar100, tiny-market, omniglot or market1501.")],
-    peers: Annotated[
-        str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")
-    ] = None,
+    peers: Peers = None,
     topology: Annotated[
         str | None,
         typer.Option(
@@ -143,7 +139,7 @@ def train(
     """Train a cohort and write its run folder; on N ranks: torchrun --nproc-per-node N -m dml_teach train ..."""
     from dml_teach import members, recipes, scores, trainer
     from dml_teach.data import sets
-    from dml_teach.distributed import Layout
+    from dml_teach.layout import Layout
 
     sets.check(data)
     default_peers, default_recipe = DEFAULTS[data]
@@ -190,7 +186,7 @@ def resume(
 ) -> None:
     """Go on with an interrupted run from its last checkpoint, to the bit as if it had never stopped."""
     from dml_teach import scores, trainer
-    from dml_teach.distributed import Layout
+    from dml_teach.layout import Layout
 
     layout = Layout(shards, limit, sync_batch_norm)
     with warnings.catch_warnings():
@@ -201,7 +197,7 @@ def resume(
 @app.command()
 def plan(
     data: Annotated[str, typer.Argument(help="The data set, as in train; it need not be there.")] = "cifar100",
-    peers: Annotated[str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...")] = None,
+    peers: Peers = None,
     ranks: Annotated[int, typer.Option(min=1, help="Processes, each with a device of its own.")] = 2,
     link: Annotated[
         str,
@@ -210,7 +206,7 @@ def plan(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images a step. Default: the recipe's.")] = None,
     speed: Annotated[
         float, typer.Option(min=0.001, help="GFLOP a second of one rank, to estimate a step's time.")
-    ] = 50.0,
+    ] = 150.0,
     seconds: Annotated[
         str | None, typer.Option(metavar="S,S,...", help="Seconds of a step of each peer, if you have measured them.")
     ] = None,
@@ -224,11 +220,7 @@ def plan(
     default_peers, default_recipe = DEFAULTS[data]
     names = [name.strip() for name in (peers or default_peers).split(",")]
     chosen = recipes.by_name(default_recipe).with_(batch_size=batch_size)
-    try:
-        known = [float(each) for each in seconds.split(",")] if seconds else []
-    except ValueError:
-        raise ConfigError(f"seconds '{seconds}' are not numbers; write them as .12,.3") from None
-    typer.echo(plans.on_ranks(names, sets.FACTS[data], chosen, ranks, link, 1e9 * speed, known))
+    typer.echo(plans.on_ranks(names, sets.FACTS[data], chosen, ranks, link, 1e9 * speed, seconds or ""))
 
 
 @app.command()

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dml_teach.distributed import arrange, place
 from dml_teach.errors import ConfigError
+from dml_teach.layout import arrange, place
 
 BYTES = 4  # of a number in fp32
 PASSES = 3  # a backward pass multiplies about twice as much as the forward pass

@@ -93,7 +93,7 @@ def embed(network: Network, test: RetrievalSet, device: torch.device, sizes: Siz
     return nn.functional.normalize(query), nn.functional.normalize(gallery)
 
 
-def concatenate(embeddings: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def concatenate(embeddings: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
     """The embeddings of several networks side by side: query (Q, D1 + D2 + ...) and gallery (G, D1 + D2 + ...)."""
     query, gallery = zip(*embeddings, strict=True)
     return torch.cat(query, dim=1), torch.cat(gallery, dim=1)
@@ -112,13 +112,13 @@ def retrieve(query: Tensor, gallery: Tensor, test: RetrievalSet, device: torch.d
 
 
 def compare_embeddings(
-    embeddings: Sequence[tuple[Tensor, Tensor]], test: RetrievalSet, learning: Sequence[int], device: torch.device
+    embeddings: Sequence[tuple[Tensor, ...]], test: RetrievalSet, learning: Sequence[int], device: torch.device
 ) -> dict[str, Any]:
     """The metrics of a retrieval's test line from each peer's embeddings of query (Q, D) and gallery (G, D).
 
     `OF_RETRIEVAL` of each peer, and as ensemble_mAP and so on those of the `learning` peers' concatenated embedding.
     """
-    of_peers = [retrieve(*each, test, device) for each in embeddings]
+    of_peers = [retrieve(query, gallery, test, device) for query, gallery in embeddings]
     joined = retrieve(*concatenate([embeddings[k] for k in learning]), test, device)
     return {
         **{name: [each[name] for each in of_peers] for name in OF_RETRIEVAL},

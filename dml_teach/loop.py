@@ -13,7 +13,6 @@ The first rank writes the folder, from what it is sent; all of them stop and sav
 on about once a second.
 """
 
-import json
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from dml_teach import __version__, checkpoint, interrupts, runs, seeds, topology
+from dml_teach import checkpoint, interrupts, runs, seeds, topology
 from dml_teach.checkpoint import Checkpoint
 from dml_teach.cohort import WHOLE, Cohort, StepReport
 from dml_teach.data.batches import Batches
@@ -32,7 +31,7 @@ from dml_teach.data.images import ImageSet
 from dml_teach.data.retrieval import TestSet
 from dml_teach.devices import peers_side_by_side
 from dml_teach.distributed import Mesh
-from dml_teach.errors import CheckpointError, DivergedError, Interrupted
+from dml_teach.errors import DivergedError, Interrupted
 from dml_teach.evaluation import compare, examine, predict_all
 from dml_teach.recipes import Recipe, learning_rate, mimicry_weight, sizes
 from dml_teach.tensorboard import Events
@@ -226,7 +225,7 @@ class Training:
             if not peer.frozen and not all(bool(p.isfinite().all()) for p in peer.network.parameters()):
                 raise self._diverged(f"the weights of peer {k} are", self.step)
         order, (sums, seen) = self.batches.state(), self._totals()
-        tensors = {f"random.{device}": state for device, state in _random_states(self.mesh.device).items()}
+        tensors = {f"random.{device}": state for device, state in checkpoint.random_states(self.mesh.device).items()}
         if self.mesh.shard == 0:
             tensors |= {f"peer.{k}.{name}": value for k, peer in here.items() for name, value in peer.state().items()}
         else:  # the first shard speaks for the peer, but for its masks
@@ -239,7 +238,7 @@ class Training:
             tensors |= {"sums": sums, "seen": seen, "partners": self.partners.get_state()}
             facts = {
                 "config": self.config,
-                "arithmetic": _arithmetic(),
+                "arithmetic": checkpoint.arithmetic(),
                 "position": order["position"],
                 "ranks": [self.mesh.ranks, self.mesh.shards],
                 **{name: getattr(self, name) for name in ("epoch", "seconds", "digests")},
@@ -254,7 +253,7 @@ class Training:
     def load(self, found: Checkpoint) -> None:
         """Go back to a checkpoint of this run. Raises `CheckpointError` if this process would compute otherwise."""
         tensors, facts = found.tensors, found.facts
-        require_same(found, "arithmetic", facts["arithmetic"], _arithmetic())
+        checkpoint.require_same(found, "arithmetic", facts["arithmetic"], checkpoint.arithmetic())
         for k in self.cohort.here:
             prefix = f"peer.{k}."
             self.cohort.peers[k].load_state(
@@ -295,8 +294,8 @@ class Training:
         """Whether to write a checkpoint after this step, because it is due or a signal came; all ranks say alike."""
         if self.step < self._next_word:
             return False
-        due, steps = self._due() if self.mesh.leader else False, self._steps_to_next_word() if self.mesh.leader else 0
-        self._signal, due, steps = self.mesh.agree(self._signals[0] if self._signals else 0, due, steps)
+        told = (self._due(), self._steps_to_next_word()) if self.mesh.leader else (0, 0)
+        self._signal, due, steps = self.mesh.agree(self._signals[0] if self._signals else 0, *told)
         self._next_word, self._last_word = self.step + steps, (self.step, time.monotonic())
         return bool(self._signal or due)
 
@@ -332,38 +331,3 @@ class Training:
             f"{self.folder}: {what} no finite number at step {step}, in epoch {self.epoch + 1};"
             f" last good checkpoint: {good[-1].name if good else 'none'}; train anew with a lower learning rate"
         )
-
-
-def require_same(found: Checkpoint, field: str, then: Any, now: Any) -> None:
-    """Raise `CheckpointError` with the first field in which two JSON-like values differ."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        for name in [*then, *(name for name in now if name not in then)]:
-            require_same(found, f"{field}.{name}", then.get(name), now.get(name))
-    elif then != now:
-        raise CheckpointError(
-            f"{found.path} is of a run with other settings: {field} was {_short(then)} and is {_short(now)} now;"
-            " the run can go on only with what it began with"
-        )
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _arithmetic() -> dict[str, Any]:
-    """What decides about the last bit of a sum, besides the device."""
-    return {
-        "dml_teach": __version__,
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
-    }
-
-
-def _random_states(device: torch.device) -> dict[str, Tensor]:
-    """States of PyTorch's own generators: ours are passed around, but a network may draw from these."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states

@@ -102,7 +102,7 @@ def on_ranks(
     ranks: int,
     link: str,
     speed: float,
-    seconds: Sequence[float] = (),
+    seconds: str = "",
 ) -> str:
     """What a cohort costs on several ranks, as text; see `cost`.
 
@@ -113,13 +113,17 @@ def on_ranks(
         ranks: how many there are.
         link: between them, as `cost.link` reads it.
         speed: floating-point operations a second of one rank, from which the time of a step is estimated.
-        seconds: of a step of each network on one rank, where they are known better.
+        seconds: of a step of each network on one rank, where they are known better, as ".12,.3".
 
     Raises:
         ConfigError: a network or link is not known, or the peers can not be laid out over so many ranks.
     """
-    if seconds and len(seconds) != len(names):
-        raise ConfigError(f"seconds: {len(seconds)} numbers for {len(names)} peers; give one for each")
+    try:
+        known = [float(each) for each in seconds.split(",") if each]
+    except ValueError:
+        raise ConfigError(f"seconds '{seconds}' are not numbers; write them as .12,.3") from None
+    if known and len(known) != len(names):
+        raise ConfigError(f"seconds: {len(known)} numbers for {len(names)} peers; give one for each")
     height, width = (sizes(recipe.resize) or ((data.height, data.width),))[-1]
     loads: dict[str, cost.Load] = {}
     for name in dict.fromkeys(names):
@@ -128,7 +132,7 @@ def on_ranks(
         counted = cost.operations(network, recipe.batch_size, data.channels, height, width)
         loads[name] = cost.Load(parameters, counted / speed)
     peers = [loads[name] for name in names]
-    peers = [peer._replace(seconds=own) for peer, own in zip(peers, seconds or [p.seconds for p in peers], strict=True)]
+    peers = [peer._replace(seconds=own) for peer, own in zip(peers, known or [p.seconds for p in peers], strict=True)]
     return cost.describe(names, peers, ranks, batch=recipe.batch_size, classes=data.classes, over=cost.link(link))
 
 

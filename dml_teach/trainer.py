@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dml_teach import checkpoint, devices, models, runs, seeds
 from dml_teach.cohort import Cohort, Peer
@@ -19,9 +19,10 @@ from dml_teach.data.batches import Batches
 from dml_teach.data.images import ImageSet, content_hashes, split
 from dml_teach.data.retrieval import RetrievalSet, TestSet
 from dml_teach.description import Member, describe, describe_data, without_format
-from dml_teach.distributed import Layout, Mesh, joined
+from dml_teach.distributed import Mesh, joined
 from dml_teach.errors import CheckpointError, ConfigError, RunError
-from dml_teach.loop import CHECKPOINT_SECONDS, FOLDER, Training, require_same
+from dml_teach.layout import Layout
+from dml_teach.loop import CHECKPOINT_SECONDS, FOLDER, Training
 from dml_teach.models.network import Network
 from dml_teach.peer import Echo, echo
 from dml_teach.recipes import Recipe, build_optimizer, sizes
@@ -152,7 +153,7 @@ def resume(
         checkpoint.discard(run.folder / FOLDER)
         return run
     found = checkpoint.latest(run.folder / FOLDER)
-    require_same(found, "config", found.facts["config"], without_format(run.config))
+    checkpoint.require_same(found, "config", found.facts["config"], without_format(run.config))
     config, recipe = found.facts["config"], Recipe(**run.config["recipe"])
     try:
         chosen = devices.choose(config["device"])
@@ -164,7 +165,7 @@ def resume(
         train, test = sets.load(config["data"]["name"], data)
     seed = config["seed"]
     training, held_out = prepare(train, recipe, seed, config["data"]["training_images"])
-    require_same(found, "config.data", config["data"], describe_data(training, held_out, test))
+    checkpoint.require_same(found, "config.data", config["data"], describe_data(training, held_out, test))
     if peers is None:
         peers = [Echo(peer["echo"]) if "echo" in peer else _rebuilt(run, k) for k, peer in enumerate(config["peers"])]
     frozen = [k for k in range(len(peers)) if k not in run.learning]
@@ -209,6 +210,10 @@ def build_cohort(
     if not all(0 <= k < len(peers) and not isinstance(peers[k], str) for k in frozen):
         raise ConfigError(f"frozen peers {sorted(frozen)} must be trained networks among the {len(peers)} peers")
     mesh = mesh or Mesh([0] * len(peers), device=torch.device(execution["device"]))
+    how: dict[str, Any] = {
+        "precision": devices.DTYPES[execution.get("precision", "fp32")],
+        "compiled": execution.get("compiled", False),
+    }
     members: dict[int, Peer] = {}
     learners = 0
     for k, network in enumerate(peers):
@@ -218,28 +223,14 @@ def build_cohort(
             weights = seeds.generator(seed, "weights", learners)
             suited = models.suited(network, *size_of(data, recipe))
             network = models.build(network, data.classes, channels=data.channels, generator=weights, **suited)
-        device, how = mesh.device, {"precision": devices.DTYPES[execution.get("precision", "fp32")]}
-        if k in mesh.here:
-            how["compiled"] = execution.get("compiled", False)
-        else:
-            device, how = torch.device("meta"), {}
-        network = network.to(device).to(memory_format=torch.channels_last)
+        here = k in mesh.here
+        network = network.to(mesh.device if here else "meta").to(memory_format=torch.channels_last)
         if k in frozen:
-            members[k] = Peer(network, frozen=True, **how)
+            members[k] = Peer(network, frozen=True, **(how if here else {}))
             continue
-        network = mesh.prepared(network)
-        members[k] = Peer(
-            network,
-            build_optimizer(recipe, network.parameters()),
-            label_weight=recipe.label_weight,
-            mimicry_weight=recipe.mimicry_weight,
-            label_smoothing=recipe.label_smoothing,
-            feature_weight=recipe.feature_weight,
-            decay=recipe.ema,
-            generator=seeds.generator(seed, mesh.of_shard("dropout"), learners, device) if k in mesh.here else None,
-            **how,
-        )
-        if mesh.along is not None and k in mesh.here:
+        dropout = seeds.generator(seed, mesh.of_shard("dropout"), learners, mesh.device)
+        members[k] = _learner(mesh.prepared(network), recipe, **({**how, "generator": dropout} if here else {}))
+        if mesh.along is not None and here:
             members[k].spread(mesh.average)
         learners += 1
     for k, network in enumerate(peers):
@@ -255,6 +246,20 @@ def build_cohort(
         mimicry=recipe.mimicry,
         here=mesh.here,
         exchange=mesh.exchange,
+    )
+
+
+def _learner(network: nn.Module, recipe: Recipe, **how: Any) -> Peer:
+    """A peer that learns by the recipe; `how` is for `Peer`."""
+    return Peer(
+        network,
+        build_optimizer(recipe, network.parameters()),
+        label_weight=recipe.label_weight,
+        mimicry_weight=recipe.mimicry_weight,
+        label_smoothing=recipe.label_smoothing,
+        feature_weight=recipe.feature_weight,
+        decay=recipe.ema,
+        **how,
     )
 
 

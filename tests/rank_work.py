@@ -15,8 +15,9 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from dml_teach import models, topology
 from dml_teach.cohort import Cohort, Peer
-from dml_teach.distributed import Layout, joined
+from dml_teach.distributed import joined
 from dml_teach.errors import DivergedError
+from dml_teach.layout import Layout
 from dml_teach.models.init import initialise
 from dml_teach.models.wide_resnet import wide_resnet
 from dml_teach.trainer import fit, resume

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from dml_teach import checkpoint, losses, topology
-from dml_teach.distributed import Layout, Mesh, arrange, joined, place
+from dml_teach.distributed import Mesh, joined
 from dml_teach.errors import ConfigError
+from dml_teach.layout import Layout, arrange, place
 from dml_teach.peer import Echo
 from dml_teach.runs import load
 from dml_teach.trainer import trained_network

@@ -31,7 +31,7 @@ FLOORS = (
     {"devices", "files", "interrupts", "provenance", "ranks", "seeds"},
     {"checkpoint", "comparison", "data", "losses", "models", "recipes", "runs", "topology"},
     {"peer"},
-    {"cohort", "metrics", "reid", "scale", "tensorboard"},
+    {"cohort", "layout", "metrics", "reid", "scale", "tensorboard"},
     {"distributed"},
     {"description", "evaluation"},
     {"loop"},

@@ -33,9 +33,9 @@ def costs(
         words.append(f"{label}: measured is {min(apart):.1f} to {max(apart):.1f} times what is modelled")
     for name, size in (marks or {}).items():
         ax.axvline(size, color=GREY, linewidth=1)
-        ax.text(
-            size, 0.98, f" {name} ", rotation=90, ha="right", va="top", color=GREY, transform=ax.get_xaxis_transform()
-        )
+        where = ax.get_xaxis_transform()
+        ax.text(size, 0.3, f" {name} ", rotation=90, ha="right", va="bottom", color=GREY, transform=where,
+                bbox={"color": "white", "pad": 1})  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="Bytes of one rank", ylabel="Time (ms)", xlim=(low, high))
     ax.legend(frameon=False, loc="upper left")
     subject = f"Time against bytes, measured and modelled: {', '.join(measured)}."
