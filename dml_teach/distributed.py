@@ -85,17 +85,20 @@ class Mesh:
         """
         if self.shards == 1:
             return images, labels, *clean
-        count = len(labels)
-        if count < self.shards:
-            raise ConfigError(
-                f"a batch of {count} images can not be spread over {self.shards} shards; choose another batch_size or"
-                " subset, or fewer shards"
-            )
+        self.require(count := len(labels))
         part = slice(count * self.shard // self.shards, count * (self.shard + 1) // self.shards)
         known = (labels >= 0).double()
         labelled = torch.where(known.sum() > 0, self.shards * known[part].sum() / known.sum().clamp_min(1), 1.0)
         share = Share(labelled, self.shards * len(labels[part]) / count)
         return images[part], labels[part], clean[0][part] if clean else None, share
+
+    def require(self, images: int) -> None:
+        """Raise `ConfigError` if a batch of so many images leaves a shard with none."""
+        if images < self.shards:
+            raise ConfigError(
+                f"a batch of {images} images can not be spread over {self.shards} shards; choose another batch_size or"
+                " subset, or fewer shards"
+            )
 
     def exchange(self, logits: list[Any], features: list[Any]) -> tuple[list[Any], list[Any]]:
         """The logits (B, C) and features (B, D) of all peers, for a `Cohort`: one all-gather down the column.
@@ -141,9 +144,9 @@ class Mesh:
     def _agree_on_form(self, logits: list[Any], features: list[Any]) -> tuple[int, torch.dtype]:
         """How many classes all peers predict, and the number format that holds what all of them send."""
         mine = torch.full((self._most(), 3), -1, device=self.device)
-        for place, k in enumerate(self.here):
+        for slot, k in enumerate(self.here):
             width = 0 if features[k] is None else features[k].shape[1]
-            mine[place] = torch.tensor([logits[k].shape[1], width, KINDS.index(logits[k].dtype)])
+            mine[slot] = torch.tensor([logits[k].shape[1], width, KINDS.index(logits[k].dtype)])
         told = [torch.empty_like(mine) for _ in range(self.ranks // self.shards)]
         dist.all_gather(told, mine, group=self.column)
         classes, widths, kinds = (sorted({n for n in row if n >= 0}) for row in torch.cat(told).T.tolist())
@@ -185,10 +188,10 @@ class Mesh:
             return found
         everything: dict[str, Tensor] = {}
         for row in sorted(set(self.homes)):
-            mine = {f"{k}.{place}": t for k in self.here for place, t in enumerate(found[k] or ())}
+            mine = {f"{k}.{slot}": t for k in self.here for slot, t in enumerate(found[k] or ())}
             everything |= _broadcast(mine, source=row * self.shards, rank=self.rank)
         names = [[name for name in everything if name.startswith(f"{k}.")] for k in range(len(self.homes))]
-        return [tuple(everything[f"{k}.{place}"] for place in range(len(names[k]))) for k in range(len(self.homes))]
+        return [tuple(everything[f"{k}.{slot}"] for slot in range(len(names[k]))) for k in range(len(self.homes))]
 
     def to_leader(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """The named tensors of all ranks, for the leader; the others get their own back."""

@@ -328,6 +328,7 @@ def _training(
         device=mesh.device,
         clean=any(peer.clean for peer in cohort.peers),
     )
+    mesh.require(len(training) % recipe.batch_size or recipe.batch_size)  # the last of an epoch is the smallest
     partners = seeds.generator(seed, "partners")
     return Training(
         folder, config, cohort, batches, recipe, held_out, test, mesh, partners, checkpoint_seconds

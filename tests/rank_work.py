@@ -100,6 +100,14 @@ def dropping(count):
     return networks
 
 
+def train_on(folder, settings):
+    """On another device than the CPU."""
+    peers, device, layout = settings.pop("peers"), settings.pop("device"), settings.pop("layout", None)
+    recipe = RECIPE.with_(**settings)
+    matrix = topology.by_name("mutual" if len(peers) > 1 else "independent", len(peers))
+    fit(peers, matrix, *SETS, recipe, seed=0, out=folder, device=device, progress=False, layout=layout)
+
+
 def train_sharded(folder, order):
     fit(
         ["small", "small"], topology.mutual(2), *SETS, RECIPE.with_(order=order), seed=0, out=folder, device="cpu",
@@ -152,7 +160,7 @@ def train_and_be_asked_to_stop(folder):
     train(folder, {})
 
 
-def train_and(folder, misfortune, limit):
+def train_and(folder, misfortune, limit, device="cpu"):
     """Rank 1 meets with something before its third step."""
     counted, original = [0], Cohort.step
 
@@ -164,7 +172,7 @@ def train_and(folder, misfortune, limit):
 
     Cohort.step = step
     fit(
-        ["small"] * 3, topology.mutual(3), *SETS, RECIPE, seed=0, out=folder, device="cpu", progress=False,
+        ["small"] * 3, topology.mutual(3), *SETS, RECIPE, seed=0, out=folder, device=device, progress=False,
         layout=Layout(limit=limit),
     )  # fmt: skip
 

@@ -31,6 +31,7 @@ from tests.rank_work import (
     train,
     train_and,
     train_and_be_asked_to_stop,
+    train_on,
     train_sharded,
     train_until,
     two_networks,
@@ -177,6 +178,59 @@ def test_more_shards_than_images_in_the_last_batch_are_refused():
     mesh = Mesh([0, 0, 0], shards=3, rank=1, ranks=3)
     with pytest.raises(ConfigError, match="a batch of 2 images can not be spread over 3 shards"):
         mesh.split(torch.zeros(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64))
+
+
+def test_a_last_batch_too_small_for_its_shards_is_refused_before_anything_is_written(tmp_path):
+    for rank in collect(start(4, train, tmp_path / "run", {"batch_size": 59})):  # of 60 images
+        assert rank.kind == "ConfigError" and "a batch of 1 images can not be spread over 2 shards" in rank.message
+    assert not (tmp_path / "run").exists()
+
+
+# --- on GPUs: nothing below has run yet ---
+
+
+@pytest.fixture
+def gpus():
+    """Skip where there are not so many."""
+
+    def need(count):
+        if torch.cuda.device_count() < count:
+            pytest.skip(f"needs {count} CUDA device{'s'[: count > 1]}")
+
+    return need
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_peers_on_gpus_over_nccl_equal_one_gpu(ranks, gpus, tmp_path):
+    gpus(ranks)
+    settings = {"peers": ("small", "resnet32", "small", "small"), "device": "cuda", "augment": True}
+    on_ranks(ranks, train_on, tmp_path / "ranks", dict(settings))
+    train_on(tmp_path / "one", settings)
+    a, b = load(tmp_path / "ranks"), load(tmp_path / "one")
+    for k in range(4):
+        torch.testing.assert_close(a.weights(k), b.weights(k), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_batch_norm_of_two_gpus_sees_the_whole_batch(gpus, tmp_path):
+    gpus(2)
+    settings = {"peers": ("small",), "device": "cuda", "epochs": 1}
+    on_ranks(2, train_on, tmp_path / "ranks", settings | {"layout": Layout(sync_batch_norm=True)})
+    train_on(tmp_path / "one", settings)
+    a, b = load(tmp_path / "ranks"), load(tmp_path / "one")
+    torch.testing.assert_close(a.weights(0), b.weights(0), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.gpu
+def test_a_rank_that_is_lost_on_gpus_ends_the_others_by_name(gpus, tmp_path):
+    gpus(3)
+    started = start(3, train_and, tmp_path / "run", "die", 60.0, "cuda")
+    try:
+        survivors = collect([started[0], started[2]], seconds=90)
+    finally:
+        started[1][0].kill()
+    assert [rank.message[-11:] for rank in survivors] == ["rank 1 died"] * 2
 
 
 # --- laying out ---
