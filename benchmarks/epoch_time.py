@@ -40,7 +40,12 @@ def step_of(name: str, device: torch.device) -> Step:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     peer = Peer(network, optimizer, precision=DTYPES[precision("auto", device)])
     alone = Cohort([peer], topology.independent(1))
-    return lambda: alone.step(*next(batches))
+
+    def step() -> object:
+        images, labels = next(batches)
+        return alone.step(images, labels)
+
+    return step
 
 
 def duration(seconds: float) -> str:

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
+from dml_teach import __version__
 from dml_teach.errors import CheckpointError
 from dml_teach.files import write_tensors
 
@@ -138,6 +139,41 @@ def digest(step: int, document: str, tensors: dict[str, Tensor]) -> str:
         found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
         found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
+
+
+def require_same(found: Checkpoint, field: str, then: Any, now: Any) -> None:
+    """Raise `CheckpointError` with the first field in which two JSON-like values differ."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name in [*then, *(name for name in now if name not in then)]:
+            require_same(found, f"{field}.{name}", then.get(name), now.get(name))
+    elif then != now:
+        raise CheckpointError(
+            f"{found.path} is of a run with other settings: {field} was {_short(then)} and is {_short(now)} now;"
+            " the run can go on only with what it began with"
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def arithmetic() -> dict[str, Any]:
+    """What decides about the last bit of a sum, besides the device."""
+    return {
+        "dml_teach": __version__,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+    }
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """States of PyTorch's own generators: ours are passed around, but a network may draw from these."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
 
 
 def _step(path: Path) -> int:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from dml_teach import __version__
+from dml_teach import __version__, ranks
 from dml_teach.errors import ConfigError, DmlTeachError, Interrupted
 from dml_teach.recipes import Recipe
 
@@ -38,6 +38,14 @@ DEFAULTS = {
     "market1501": ("mobilenet,mobilenet", "paper-market"),
 }
 """Peers and recipe for each data set."""
+
+
+Peers = Annotated[str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")]
+Shards = Annotated[int | None, typer.Option(min=1, help="On ranks: over how many each peer's batches are spread.")]
+Limit = Annotated[float, typer.Option(help="On ranks: seconds that one waits for another before all of them end.")]
+SyncBatchNorm = Annotated[
+    bool, typer.Option("--sync-batch-norm", help="On ranks, GPUs only: batch norm sees the whole batch, not a shard.")
+]
 
 
 @app.command()
@@ -81,9 +89,7 @@ def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 @_recipe_options
 def train(
     data: Annotated[str, typer.Argument(help="bundled, cifar10, cifar100, tiny-market, omniglot or market1501.")],
-    peers: Annotated[
-        str | None, typer.Option(help="Networks of the cohort, NAME,NAME,...; see doctor for the names.")
-    ] = None,
+    peers: Peers = None,
     topology: Annotated[
         str | None,
         typer.Option(
@@ -126,29 +132,33 @@ def train(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole plan and its cost, and stop.")] = False,
+    shards: Shards = None,
+    limit: Limit = 600.0,
+    sync_batch_norm: SyncBatchNorm = False,
     **settings: Any,
 ) -> None:
-    """Train a cohort and write its run folder."""
-    from dml_teach import recipes, scores, trainer
+    """Train a cohort and write its run folder; on N ranks: torchrun --nproc-per-node N -m dml_teach train ..."""
+    from dml_teach import members, recipes, scores, trainer
     from dml_teach.data import sets
+    from dml_teach.layout import Layout
 
     sets.check(data)
     default_peers, default_recipe = DEFAULTS[data]
     names = [name.strip() for name in (peers or default_peers).split(",")]
     chosen = recipes.by_name(recipe or default_recipe).with_(**settings)
-    members, matrix, frozen = _cohort(names, topology, teacher or [])
+    cohort, matrix, frozen = members.gather(names, topology, teacher or [])
     if dry_run:
         from dml_teach import plan
         from dml_teach.devices import choose
 
-        typer.echo(plan.describe(members, matrix, sets.FACTS[data], subset, chosen, choose(device)))
+        typer.echo(plan.describe(cohort, matrix, sets.FACTS[data], subset, chosen, choose(device)))
         return
     train_set, test_set = sets.load(data, data_dir, download=download)
     out = out or Path("runs") / f"{data}-{topology or 'mutual'}"
     for number in range(seed, seed + seeds):
         folder = out if seeds == 1 else out / f"seed-{number}"
         finished = trainer.fit(
-            members,
+            cohort,
             matrix,
             train_set,
             test_set,
@@ -161,8 +171,9 @@ def train(
             compiled=compiled,
             tensorboard=tensorboard,
             progress=not quiet,
+            layout=Layout(shards, limit, sync_batch_norm),
         )
-        typer.echo(scores.summary(finished))
+        _say(scores.summary(finished))
 
 
 @app.command()
@@ -170,13 +181,47 @@ def resume(
     run: Annotated[Path, typer.Argument(help="Folder of a run that was interrupted.")],
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data set, or its parent.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    shards: Shards = None,
+    limit: Limit = 600.0,
+    sync_batch_norm: SyncBatchNorm = False,
 ) -> None:
     """Go on with an interrupted run from its last checkpoint, to the bit as if it had never stopped."""
     from dml_teach import scores, trainer
+    from dml_teach.layout import Layout
 
+    layout = Layout(shards, limit, sync_batch_norm)
     with warnings.catch_warnings():
         warnings.showwarning = _warn
-        typer.echo(scores.summary(trainer.resume(run, data=data_dir, progress=not quiet)))
+        _say(scores.summary(trainer.resume(run, data=data_dir, progress=not quiet, layout=layout)))
+
+
+@app.command()
+def plan(
+    data: Annotated[str, typer.Argument(help="The data set, as in train; it need not be there.")] = "cifar100",
+    peers: Peers = None,
+    ranks: Annotated[int, typer.Option(min=1, help="Processes, each with a device of its own.")] = 2,
+    link: Annotated[
+        str,
+        typer.Option(help="Between ranks: loopback, ethernet, infiniband, nvlink, or LATENCY,BANDWIDTH: 50us,10Gbit."),
+    ] = "loopback",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a step. Default: the recipe's.")] = None,
+    speed: Annotated[
+        float, typer.Option(min=0.001, help="GFLOP a second of one rank, to estimate a step's time.")
+    ] = 150.0,
+    seconds: Annotated[
+        str | None, typer.Option(metavar="S,S,...", help="Seconds of a step of each peer, if you have measured them.")
+    ] = None,
+) -> None:
+    """What peers would cost on several ranks: bytes and time a step, who waits, up to 1 024 ranks. Nothing is run."""
+    from dml_teach import plan as plans
+    from dml_teach import recipes
+    from dml_teach.data import sets
+
+    sets.check(data)
+    default_peers, default_recipe = DEFAULTS[data]
+    names = [name.strip() for name in (peers or default_peers).split(",")]
+    chosen = recipes.by_name(default_recipe).with_(batch_size=batch_size)
+    typer.echo(plans.on_ranks(names, sets.FACTS[data], chosen, ranks, link, 1e9 * speed, seconds or ""))
 
 
 @app.command()
@@ -316,47 +361,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except Interrupted as interrupted:
-        print(f"dml-teach: {interrupted}", file=sys.stderr)
+        print(f"{_who()}: {interrupted}", file=sys.stderr)
         return 128 + interrupted.signal
     except (KeyboardInterrupt, typer.Abort):
-        print("dml-teach: interrupted; what was finished before stands in the run folder", file=sys.stderr)
+        print(f"{_who()}: interrupted; what was finished before stands in the run folder", file=sys.stderr)
         return 130
 
 
+def _say(message: str) -> None:
+    """Print; of several ranks, only the first does."""
+    if ranks.this() == 0:
+        typer.echo(message)
+
+
+def _who() -> str:
+    return f"dml-teach, rank {ranks.this()}" if ranks.launched() else "dml-teach"
+
+
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"dml-teach: warning: {message}", file=sys.stderr)
+    print(f"{_who()}: warning: {message}", file=sys.stderr)
 
 
 def _refuse(message: str) -> int:
-    print("dml-teach: error: " + " ".join(message.split()), file=sys.stderr)
+    print(f"{_who()}: error: {' '.join(message.split())}", file=sys.stderr)
     return 2
-
-
-def _cohort(names: list[str], topology: str | None, teachers: list[str]):  # type: ignore[no-untyped-def]
-    """What `fit` needs to know of a cohort: its members, the topology (K, K), and which members are frozen."""
-    from dml_teach import topology as topologies
-    from dml_teach.peer import Echo
-
-    if teachers and topology != "one-way":
-        raise ConfigError("--teacher goes with --topology one-way: in the others nobody has a fixed teacher")
-    if topology == "self":
-        echoes = [Echo(k) for k in range(len(names))]
-        return [*names, *echoes], topologies.self_taught(len(names)), ()
-    if teachers:
-        found = [network for told in teachers for network in _teachers(told)]
-        frozen = tuple(range(len(names), len(names) + len(found)))
-        return [*names, *found], topologies.taught(len(names), len(found)), frozen
-    if len(names) == 1 and topology not in (None, "independent"):
-        raise ConfigError(f"topology '{topology}' needs at least two peers, got --peers {names[0]}")
-    return names, topologies.by_name(topology or ("mutual" if len(names) > 1 else "independent"), len(names)), ()
-
-
-def _teachers(told: str):  # type: ignore[no-untyped-def]
-    """The trained networks of RUN, or of RUN:PEER."""
-    from dml_teach import runs
-    from dml_teach.trainer import trained_network
-
-    folder, _, peer = told.rpartition(":")
-    alone = bool(folder) and peer.isdecimal()
-    run = runs.load(folder if alone else told)
-    return [trained_network(run, k) for k in ([int(peer)] if alone else run.learning)]

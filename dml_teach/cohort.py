@@ -9,10 +9,13 @@ In the order "simultaneous" all peers learn from the posteriors published in 1, 
 In the order "sequential", as the paper prints it, a peer that has updated itself predicts again on the same mini-batch,
 so that the next one learns from its newest posterior. That second prediction carries no gradient and does not move
 batch-norm statistics a second time.
+
+Between 1 and 2 lies all that peers have to tell each other. So it is there, in `exchange`, that a cohort whose peers
+live in several processes or machines asks for the predictions of the others (`distributed`); the step is the same.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +25,7 @@ from dml_teach import losses, topology
 from dml_teach.errors import ConfigError
 from dml_teach.peer import Peer
 
-__all__ = ["ORDERS", "Cohort", "Peer", "PeerLosses", "StepReport"]
+__all__ = ["ORDERS", "WHOLE", "Cohort", "Peer", "PeerLosses", "Share", "StepReport"]
 
 ORDERS = ("simultaneous", "sequential")
 
@@ -44,12 +47,29 @@ class PeerLosses(NamedTuple):
     total: Tensor
 
 
+class Share(NamedTuple):
+    """What a shard of a batch counts for, where a batch is spread over ranks and gradients are averaged.
+
+    Means over a shard, weighted so and averaged over the shards, are means over the batch.
+
+    Attributes:
+        labelled: the shard's share of the batch's images with a label, times the number of shards.
+        images: its share of all images of the batch, times the number of shards.
+    """
+
+    labelled: Tensor | float = 1.0
+    images: float = 1.0
+
+
+WHOLE = Share()
+
+
 class StepReport(NamedTuple):
     """What one step did: the losses of `PeerLosses`, and the fraction of the images with a label that each peer had
     right before its update.
 
     Each is (K,), detached, on the device (reading it is what waits for the device); NaN for a frozen peer, which has no
-    loss.
+    loss, and for a peer that lives elsewhere.
     """
 
     supervised: Tensor
@@ -70,6 +90,9 @@ class Cohort:
         mimicry: which of `losses.MIMICRY` the peers pay; "pairwise" is the paper's.
         run: how to do one thing for every peer: `map` one after the other, a thread pool's `map` side by side. In
             simultaneous order no peer waits for another but for its posterior, so the result is the same bit for bit.
+        here: which peers live in this process; None for all of them. The others are known by their settings alone.
+        exchange: the logits (B, C) and the features (B, D) of the peers here, K of each with None for the others, ->
+            those of all peers. With all of them here there is nothing to be done.
 
     Raises:
         ConfigError: anything above is not so.
@@ -84,6 +107,8 @@ class Cohort:
         temperature: float = 1.0,
         mimicry: str = "pairwise",
         run: Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]] = map,
+        here: Collection[int] | None = None,
+        exchange: Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]] = lambda *seen: seen,
     ) -> None:
         if order not in ORDERS:
             raise ConfigError(f"order '{order}' is not known: choose one of {', '.join(ORDERS)}")
@@ -93,6 +118,12 @@ class Cohort:
         self.learning = [k for k, peer in enumerate(self.peers) if not peer.frozen]
         if not self.learning:
             raise ConfigError("a cohort needs at least one peer that learns")
+        self.here = [k for k in range(len(self.peers)) if here is None or k in here]
+        if order == "sequential" and len(self.here) < len(self.peers):
+            raise ConfigError(
+                "order 'sequential' can not run across ranks, since each peer waits for the update of the one before"
+                " it: choose simultaneous, or let the peers share every rank (as many shards as ranks)"
+            )
         self.rewire(matrix)
         self.order = order
         if mimicry not in losses.MIMICRY:
@@ -100,6 +131,7 @@ class Cohort:
         self.temperature = temperature
         self.mimicry = losses.MIMICRY[mimicry]
         self.run = run
+        self.exchange = exchange
         self._features = any(peer.feature_weight for peer in self.peers)
         if self._features and order == "sequential":
             raise ConfigError("feature_weight: features are compared in simultaneous order alone")
@@ -109,27 +141,28 @@ class Cohort:
         self._graphs = any(peer.compiled and peer.device.type == "cuda" for peer in self.peers)
         # An echo shares memory with a peer that learns, so it is done before that one moves its batch-norm statistics.
         own = {id(p) for k in self.learning for p in self.peers[k].network.parameters()}
-        echoes = [k for k, peer in enumerate(self.peers) if peer.frozen and _shares(peer.network, own)]
-        self._turns = [echoes, [k for k in range(len(self.peers)) if k not in echoes]]
+        echoes = [k for k in self.here if self.peers[k].frozen and _shares(self.peers[k].network, own)]
+        self._turns = [echoes, [k for k in self.here if k not in echoes]]
 
     def rewire(self, matrix: Tensor | Sequence[Sequence[float]]) -> None:
         """From now on let the peers learn from each other as this topology says, W (K, K)."""
         self.topology = topology.validate(matrix, peers=len(self.peers))
         self._weights = self.topology
 
-    def step(self, images: Tensor, labels: Tensor, clean: Tensor | None = None) -> StepReport:
-        """One mini-batch: every learning peer is updated once.
+    def step(self, images: Tensor, labels: Tensor, clean: Tensor | None = None, share: Share = WHOLE) -> StepReport:
+        """One mini-batch: every learning peer that lives here is updated once.
 
         Args:
             images: (B, 3, H, W), the same for all peers.
             labels: (B,) int64, -1 for an image without a label.
             clean: (B, 3, H, W), the same images before augmentation, for peers with `clean`; None if there are none.
+            share: of a larger batch, if these images are but a shard of it.
         """
-        logits, features = self._see(images, images if clean is None else clean)
+        logits, features = self.exchange(*self._see(images, images if clean is None else clean))
         published = self._publish(logits)
 
         def learn(k: int) -> Tensor:
-            loss = self.loss(k, logits[k], published, labels, features)
+            loss = self.loss(k, logits[k], published, labels, features, share)
             self.peers[k].update(loss.total)
             labelled = (labels >= 0).sum().clamp_min(1)
             right = (logits[k].argmax(dim=1) == labels).sum().to(loss.total.dtype) / labelled
@@ -137,7 +170,8 @@ class Cohort:
 
         named = published.posteriors.new_full((len(StepReport._fields), len(self.peers)), torch.nan)
         if self.order == "simultaneous":
-            for k, report in zip(self.learning, self.run(learn, self.learning), strict=True):
+            learning = [k for k in self.learning if k in self.here]
+            for k, report in zip(learning, self.run(learn, learning), strict=True):
                 named[:, k] = report
         else:
             for k in self.learning:
@@ -154,6 +188,7 @@ class Cohort:
         published: losses.Published,
         labels: Tensor,
         features: Sequence[Tensor | None] = (),
+        share: Share = WHOLE,
     ) -> PeerLosses:
         """The named losses of peer k, each a scalar with gradient into `logits` (B, C), and into its own features.
 
@@ -162,17 +197,17 @@ class Cohort:
         peer = self.peers[k]
         supervised = losses.cross_entropy(logits, labels, peer.label_smoothing)
         mimicry = self.mimicry(logits, published, self._weights[k], self.temperature)
-        total = peer.label_weight * supervised + peer.mimicry_weight * mimicry
+        total = share.labelled * peer.label_weight * supervised + share.images * peer.mimicry_weight * mimicry
         if not peer.feature_weight:
             return PeerLosses(supervised, mimicry, torch.zeros_like(total), total)
         feature = losses.feature_distance(features[k], features, self._weights[k])  # type: ignore[arg-type]
-        return PeerLosses(supervised, mimicry, feature, total + peer.feature_weight * feature)
+        return PeerLosses(supervised, mimicry, feature, total + share.images * peer.feature_weight * feature)
 
     def _see(self, images: Tensor, clean: Tensor) -> tuple[list[Tensor], list[Tensor | None]]:
-        """Logits and features of all peers."""
+        """Logits and features of the peers here; None in the place of the others."""
         if self._graphs:
             torch.compiler.cudagraph_mark_step_begin()  # what graphs put out stays alive until the next step
-        found: list[Any] = [None] * len(self.peers)
+        found: list[Any] = [(None, None)] * len(self.peers)
 
         def look(k: int) -> None:
             peer = self.peers[k]

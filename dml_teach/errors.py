@@ -29,6 +29,10 @@ class DivergedError(DmlTeachError):
     """A peer's loss or weights are no longer finite numbers."""
 
 
+class RankError(DmlTeachError):
+    """A rank of a run on several died, hangs or failed, so the others can not go on."""
+
+
 class Interrupted(BaseException):
     """SIGINT or SIGTERM stopped a run between two steps, after a checkpoint: no error, so no `Exception`.
 

@@ -7,7 +7,7 @@ embeddings side by side, each divided by its own length first. It costs as many 
 scores are an ensemble's, and are named so, apart from those of a single network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from dml_teach.cohort import Cohort
 from dml_teach.data.batches import evaluation_batches
 from dml_teach.data.images import ImageSet
 from dml_teach.data.retrieval import RetrievalSet, TestSet
+from dml_teach.distributed import Mesh
 from dml_teach.models.network import Network
 
 EVALUATION_BATCH = 500
@@ -52,9 +53,10 @@ def predict(network: nn.Module, data: ImageSet, device: torch.device, sizes: Siz
     return torch.cat(logits).cpu().float()
 
 
-def predict_all(cohort: Cohort, data: ImageSet, device: torch.device, sizes: Sizes = ()) -> Tensor:
-    """Logits (K, N, C) of all peers."""
-    return torch.stack(list(cohort.run(lambda peer: predict(peer.evaluated, data, device, sizes), cohort.peers)))
+def predict_all(cohort: Cohort, data: ImageSet, mesh: Mesh, sizes: Sizes = ()) -> Tensor:
+    """Logits (K, N, C) of all peers, on all ranks."""
+    found = _of_peers(cohort, mesh, lambda network: (predict(network, data, mesh.device, sizes),))
+    return torch.stack([logits for (logits,) in found])
 
 
 def features(network: Network, data: ImageSet, device: torch.device, sizes: Sizes = ()) -> Tensor:
@@ -62,12 +64,25 @@ def features(network: Network, data: ImageSet, device: torch.device, sizes: Size
     return predict(_Body(network), data, device, sizes)
 
 
-def examine(cohort: Cohort, test: TestSet, device: torch.device, sizes: Sizes = ()) -> dict[str, Any]:
-    """The metrics of a run's test line: `compare` for images of the classes, `compare_embeddings` for a retrieval."""
+def examine(cohort: Cohort, test: TestSet, mesh: Mesh, sizes: Sizes = ()) -> dict[str, Any]:
+    """The metrics of a run's test line: `compare` for images of the classes, `compare_embeddings` for a retrieval.
+
+    On ranks, only the leader's are complete: of a retrieval the others compute none.
+    """
     if isinstance(test, ImageSet):
-        return compare(predict_all(cohort, test, device, sizes), test.labels, cohort.learning)
-    found = list(cohort.run(lambda peer: embed(peer.evaluated, test, device, sizes), cohort.peers))
-    return compare_embeddings(found, test, cohort.learning, device)
+        return compare(predict_all(cohort, test, mesh, sizes), test.labels, cohort.learning)
+    found = _of_peers(cohort, mesh, lambda network: embed(network, test, mesh.device, sizes))
+    return compare_embeddings(found, test, cohort.learning, mesh.device) if mesh.leader else {}
+
+
+def _of_peers(cohort: Cohort, mesh: Mesh, look: Callable[[Any], tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
+    """What `look` finds in each peer's network; each rank looks at its own, and all learn what was found."""
+    found: list[Any] = [None] * len(cohort.peers)
+    if mesh.shard == 0:
+        looks = cohort.run(lambda k: look(cohort.peers[k].evaluated), cohort.here)
+        for k, seen in zip(cohort.here, looks, strict=True):
+            found[k] = seen
+    return mesh.everywhere(found)
 
 
 def embed(network: Network, test: RetrievalSet, device: torch.device, sizes: Sizes = ()) -> tuple[Tensor, Tensor]:
@@ -78,7 +93,7 @@ def embed(network: Network, test: RetrievalSet, device: torch.device, sizes: Siz
     return nn.functional.normalize(query), nn.functional.normalize(gallery)
 
 
-def concatenate(embeddings: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def concatenate(embeddings: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
     """The embeddings of several networks side by side: query (Q, D1 + D2 + ...) and gallery (G, D1 + D2 + ...)."""
     query, gallery = zip(*embeddings, strict=True)
     return torch.cat(query, dim=1), torch.cat(gallery, dim=1)
@@ -97,13 +112,13 @@ def retrieve(query: Tensor, gallery: Tensor, test: RetrievalSet, device: torch.d
 
 
 def compare_embeddings(
-    embeddings: Sequence[tuple[Tensor, Tensor]], test: RetrievalSet, learning: Sequence[int], device: torch.device
+    embeddings: Sequence[tuple[Tensor, ...]], test: RetrievalSet, learning: Sequence[int], device: torch.device
 ) -> dict[str, Any]:
     """The metrics of a retrieval's test line from each peer's embeddings of query (Q, D) and gallery (G, D).
 
     `OF_RETRIEVAL` of each peer, and as ensemble_mAP and so on those of the `learning` peers' concatenated embedding.
     """
-    of_peers = [retrieve(*each, test, device) for each in embeddings]
+    of_peers = [retrieve(query, gallery, test, device) for query, gallery in embeddings]
     joined = retrieve(*concatenate([embeddings[k] for k in learning]), test, device)
     return {
         **{name: [each[name] for each in of_peers] for name in OF_RETRIEVAL},

@@ -30,8 +30,20 @@ def write_json(path: Path, content: object) -> None:
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Named tensors as safetensors: a format that holds numbers and nothing that runs."""
+    write_atomic(path, packed(tensors, metadata))
+
+
+def packed(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """The content of such a file."""
     from safetensors.torch import save
 
     # Copies, since the format refuses tensors that share memory, as tied weights do.
     own = {n: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for n, t in tensors.items()}
-    write_atomic(path, save(own, metadata))
+    return save(own, metadata)
+
+
+def unpacked(content: bytes) -> dict[str, Tensor]:
+    """The tensors of such a content, on the CPU."""
+    from safetensors.torch import load
+
+    return load(content)

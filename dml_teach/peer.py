@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -109,6 +109,14 @@ class Peer:
         self.network.train(not self.frozen)
         with torch.set_grad_enabled(not self.frozen), self._autocast():
             return self._look(self.network, images, features)
+
+    def spread(self, wrap: Callable[[nn.Module], nn.Module]) -> None:
+        """From now on look through `wrap(module)`, which averages gradients with those of the peer's other shards.
+
+        The module takes what `see` does, and `network` keeps the names of its parameters.
+        """
+        body = wrap(_Seen(self.network, self._look))
+        self._look = lambda _, images, features: body(images, features)
 
     @torch.no_grad()
     def predict_again(self, images: Tensor) -> Tensor:
@@ -214,6 +222,17 @@ def _look(network: nn.Module, images: Tensor, features: bool) -> tuple[Tensor, T
         return network(images), None
     found = network.features(images)  # type: ignore[operator]
     return network.head(found), found  # type: ignore[operator]
+
+
+class _Seen(nn.Module):
+    """A network as `see` looks at it, as a module, so that it can be wrapped like one."""
+
+    def __init__(self, network: nn.Module, look: Callable[[nn.Module, Tensor, bool], Any]) -> None:
+        super().__init__()
+        self.network, self.look = network, look
+
+    def forward(self, images: Tensor, features: bool) -> tuple[Tensor, Tensor | None]:
+        return self.look(self.network, images, features)
 
 
 def _compile(device: torch.device) -> Callable[[nn.Module, Tensor, bool], tuple[Tensor, Tensor | None]]:

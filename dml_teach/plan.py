@@ -1,4 +1,5 @@
-"""What a run would do and cost, before it starts: parameters, steps, memory, and every setting with its source."""
+"""What a run would do and cost, before it starts: parameters, steps, memory, and every setting with its source; and
+what its peers would cost on several ranks."""
 
 import copy
 from collections.abc import Sequence
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from dml_teach import devices, models
+from dml_teach import cost, devices, models
 from dml_teach.data.sets import Facts
 from dml_teach.errors import ConfigError
 from dml_teach.peer import Echo
@@ -92,6 +93,47 @@ def describe(
             source = SOURCES.get(recipe.name, {}).get(field, "")
             lines.append(f"  {field:<16} {value!s:<14} {source}".rstrip())
     return "\n".join(lines)
+
+
+def on_ranks(
+    names: Sequence[str],
+    data: Facts,
+    recipe: Recipe,
+    ranks: int,
+    link: str,
+    speed: float,
+    seconds: str = "",
+) -> str:
+    """What a cohort costs on several ranks, as text; see `cost`.
+
+    Args:
+        names: of the networks that learn from each other.
+        data: what is known of the data set, which need not be there.
+        recipe: for the batch size and the size of the images.
+        ranks: how many there are.
+        link: between them, as `cost.link` reads it.
+        speed: floating-point operations a second of one rank, from which the time of a step is estimated.
+        seconds: of a step of each network on one rank, where they are known better, as ".12,.3".
+
+    Raises:
+        ConfigError: a network or link is not known, or the peers can not be laid out over so many ranks.
+    """
+    try:
+        known = [float(each) for each in seconds.split(",") if each]
+    except ValueError:
+        raise ConfigError(f"seconds '{seconds}' are not numbers; write them as .12,.3") from None
+    if known and len(known) != len(names):
+        raise ConfigError(f"seconds: {len(known)} numbers for {len(names)} peers; give one for each")
+    height, width = (sizes(recipe.resize) or ((data.height, data.width),))[-1]
+    loads: dict[str, cost.Load] = {}
+    for name in dict.fromkeys(names):
+        network = _network(name, data, height, width)
+        parameters = sum(p.numel() for p in network.parameters())
+        counted = cost.operations(network, recipe.batch_size, data.channels, height, width)
+        loads[name] = cost.Load(parameters, counted / speed)
+    peers = [loads[name] for name in names]
+    peers = [peer._replace(seconds=own) for peer, own in zip(peers, known or [p.seconds for p in peers], strict=True)]
+    return cost.describe(names, peers, ranks, batch=recipe.batch_size, classes=data.classes, over=cost.link(link))
 
 
 def _taught(peer: str | nn.Module | Echo) -> bool:

@@ -35,6 +35,7 @@ read once, after the last epoch.
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ from dml_teach.errors import RunError
 from dml_teach.files import write_atomic, write_json, write_tensors
 
 FORMAT = 1
+UNFINISHED = {"probe.safetensors", "metrics.jsonl", "checkpoints"}
+"""What a run folder holds before its config.json."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,23 @@ def start(folder: Path, probe: Probe) -> None:
         write_tensors(path, tensors, {"hashes": json.dumps(probe.hashes)})
     with _writing(folder / "metrics.jsonl") as path:
         path.touch()
+
+
+def begun(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether an earlier attempt at this very run left it there, to be gone on with.
+
+    What an attempt leaves that was ended before it had written config.json is removed. Any other run or file is left,
+    for `start` to refuse the folder.
+    """
+    if (folder / "config.json").is_file():
+        settings = (
+            {n: v for n, v in c.items() if n not in ("format", "provenance")} for c in (load(folder).config, config)
+        )
+        then, now = (json.loads(json.dumps(each)) for each in settings)
+        return bool(then == now)
+    if folder.is_dir() and {path.name for path in folder.iterdir() if path.suffix != ".partial"} <= UNFINISHED:
+        shutil.rmtree(folder)
+    return False
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:

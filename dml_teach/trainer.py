@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dml_teach import checkpoint, devices, models, runs, seeds
 from dml_teach.cohort import Cohort, Peer
@@ -19,8 +19,10 @@ from dml_teach.data.batches import Batches
 from dml_teach.data.images import ImageSet, content_hashes, split
 from dml_teach.data.retrieval import RetrievalSet, TestSet
 from dml_teach.description import Member, describe, describe_data, without_format
+from dml_teach.distributed import Mesh, joined
 from dml_teach.errors import CheckpointError, ConfigError, RunError
-from dml_teach.loop import CHECKPOINT_SECONDS, FOLDER, Training, require_same
+from dml_teach.layout import Layout
+from dml_teach.loop import CHECKPOINT_SECONDS, FOLDER, Training
 from dml_teach.models.network import Network
 from dml_teach.peer import Echo, echo
 from dml_teach.recipes import Recipe, build_optimizer, sizes
@@ -46,8 +48,12 @@ def fit(
     tensorboard: bool = False,
     progress: bool = True,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
+    layout: Layout | None = None,
 ) -> Run:
     """Train a cohort and return its run.
+
+    Where torchrun has started this program as several ranks, they train it together; see `distributed`. When it starts
+    them anew after a failure, the run goes on from its last checkpoint.
 
     Args:
         peers: a name from `models.NAMES` for each network to be built, a network, or `Echo(k)`, which is peer k as a
@@ -70,6 +76,7 @@ def fit(
         progress: show a bar, a tick per step.
         checkpoint_seconds: write a checkpoint after so many seconds, and after every epoch, for `resume`; None writes
             none, for runs that are sooner done again.
+        layout: over the ranks.
 
     Raises:
         ConfigError: a name, a number or a combination is wrong; nothing has been written then.
@@ -77,22 +84,31 @@ def fit(
         CheckpointError: a checkpoint can not be written.
         DivergedError: a loss or a weight is no longer finite.
         Interrupted: SIGINT or SIGTERM came; a checkpoint has been written. (Without checkpoints, both are as usual.)
+        RankError: another rank died, hangs or failed.
     """
-    folder, place = Path(out), devices.choose(device)
+    folder, chosen = Path(out), devices.choose(device)
     training, held_out = prepare(train, recipe, seed, subset)
     execution = {
-        "device": str(place), "precision": devices.precision(recipe.precision, place), "compiled": compiled
+        "device": str(chosen), "precision": devices.precision(recipe.precision, chosen), "compiled": compiled
     }  # fmt: skip
-    cohort = build_cohort(peers, matrix, recipe, seed=seed, frozen=frozen, data=train, execution=execution)
-    config = describe(peers, cohort, recipe, seed, training, held_out, test, execution)
-    begun = _training(folder, config, cohort, recipe, seed, training, held_out, test, checkpoint_seconds)
-    probe = runs.Probe(
-        held_out.labels, tuple(content_hashes(held_out.images)), held_out.images if train.may_store_images else None
-    )
-    begun.events = Events(folder) if tensorboard else None
-    runs.start(folder, probe)
-    begun.run(parallel=parallel, progress=progress)
-    return runs.load(folder)
+    with joined(peers, chosen, layout) as mesh:
+        cohort = build_cohort(
+            peers, matrix, recipe, seed=seed, frozen=frozen, data=train, execution=execution, mesh=mesh
+        )  # fmt: skip
+        config = describe(peers, cohort, recipe, seed, training, held_out, test, execution)
+        begun = _training(folder, config, cohort, recipe, seed, training, held_out, test, mesh, checkpoint_seconds)
+        begun.events = Events(folder) if tensorboard else None
+        found = None
+        if any(mesh.agree(mesh.leader and mesh.restarted and runs.begun(folder, config))):
+            if runs.load(folder).test is not None:
+                return runs.load(folder)
+            found = checkpoint.latest(folder / FOLDER)
+            begun.config = found.facts["config"]
+        elif mesh.leader:
+            images = held_out.images if train.may_store_images else None
+            runs.start(folder, runs.Probe(held_out.labels, tuple(content_hashes(held_out.images)), images))
+        begun.run(found, parallel=parallel, progress=progress)
+        return runs.load(folder)
 
 
 def resume(
@@ -105,10 +121,12 @@ def resume(
     parallel: bool = True,
     progress: bool = True,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
+    layout: Layout | None = None,
 ) -> Run:
     """Train an interrupted run to its end; weights, posteriors and metrics are those of a run that never stopped.
 
-    A finished run is returned as it is.
+    A finished run is returned as it is. One process or several ranks may go on with what others began; with another
+    number of shards, though, batch norm sees other shards from there on.
 
     Args:
         folder: the run's.
@@ -119,12 +137,13 @@ def resume(
         parallel: as in `fit`.
         progress: as in `fit`.
         checkpoint_seconds: as in `fit`.
+        layout: as in `fit`.
 
     Raises:
         RunError: it is no run folder, or a network can not be built by name.
         CheckpointError: no checkpoint is good, or settings, data, device or PyTorch are not those of the run.
         ConfigError, DataError: the data set is not to be found.
-        DivergedError, Interrupted: as in `fit`.
+        DivergedError, Interrupted, RankError: as in `fit`.
     """
     run = runs.load(folder)
     watched = (run.folder / EVENTS).is_dir()
@@ -134,10 +153,10 @@ def resume(
         checkpoint.discard(run.folder / FOLDER)
         return run
     found = checkpoint.latest(run.folder / FOLDER)
-    require_same(found, "config", found.facts["config"], without_format(run.config))
+    checkpoint.require_same(found, "config", found.facts["config"], without_format(run.config))
     config, recipe = found.facts["config"], Recipe(**run.config["recipe"])
     try:
-        devices.choose(config["device"])
+        chosen = devices.choose(config["device"])
     except ConfigError as error:
         raise CheckpointError(
             f"{found.path}: the run can go on only on device '{config['device']}'; {error}"
@@ -146,15 +165,18 @@ def resume(
         train, test = sets.load(config["data"]["name"], data)
     seed = config["seed"]
     training, held_out = prepare(train, recipe, seed, config["data"]["training_images"])
-    require_same(found, "config.data", config["data"], describe_data(training, held_out, test))
+    checkpoint.require_same(found, "config.data", config["data"], describe_data(training, held_out, test))
     if peers is None:
         peers = [Echo(peer["echo"]) if "echo" in peer else _rebuilt(run, k) for k, peer in enumerate(config["peers"])]
     frozen = [k for k in range(len(peers)) if k not in run.learning]
-    cohort = build_cohort(peers, config["topology"], recipe, seed=seed, frozen=frozen, data=train, execution=config)
-    begun = _training(run.folder, config, cohort, recipe, seed, training, held_out, test, checkpoint_seconds)
-    begun.events = Events(run.folder) if watched else None
-    begun.run(found, parallel=parallel, progress=progress)
-    return runs.load(folder)
+    with joined(peers, chosen, layout) as mesh:
+        cohort = build_cohort(
+            peers, config["topology"], recipe, seed=seed, frozen=frozen, data=train, execution=config, mesh=mesh
+        )
+        begun = _training(run.folder, config, cohort, recipe, seed, training, held_out, test, mesh, checkpoint_seconds)
+        begun.events = Events(run.folder) if watched else None
+        begun.run(found, parallel=parallel, progress=progress)
+        return runs.load(folder)
 
 
 def prepare(data: ImageSet, recipe: Recipe, seed: int, subset: int | None) -> tuple[ImageSet, ImageSet]:
@@ -178,12 +200,16 @@ def build_cohort(
     frozen: Collection[int],
     data: ImageSet,
     execution: Mapping[str, Any],
+    mesh: Mesh | None = None,
 ) -> Cohort:
     """The peers with their optimizers, on the device; arguments as in `fit`, and `execution`: device, precision as a
-    key of `devices.DTYPES`, and whether networks are compiled."""
+    key of `devices.DTYPES`, and whether networks are compiled.
+
+    Of peers that live on another rank of the mesh there are shapes alone, on PyTorch's "meta" device.
+    """
     if not all(0 <= k < len(peers) and not isinstance(peers[k], str) for k in frozen):
         raise ConfigError(f"frozen peers {sorted(frozen)} must be trained networks among the {len(peers)} peers")
-    device = torch.device(execution["device"])
+    mesh = mesh or Mesh([0] * len(peers), device=torch.device(execution["device"]))
     how: dict[str, Any] = {
         "precision": devices.DTYPES[execution.get("precision", "fp32")],
         "compiled": execution.get("compiled", False),
@@ -197,21 +223,15 @@ def build_cohort(
             weights = seeds.generator(seed, "weights", learners)
             suited = models.suited(network, *size_of(data, recipe))
             network = models.build(network, data.classes, channels=data.channels, generator=weights, **suited)
-        network = network.to(device).to(memory_format=torch.channels_last)
+        here = k in mesh.here
+        network = network.to(mesh.device if here else "meta").to(memory_format=torch.channels_last)
         if k in frozen:
-            members[k] = Peer(network, frozen=True, **how)
+            members[k] = Peer(network, frozen=True, **(how if here else {}))
             continue
-        members[k] = Peer(
-            network,
-            build_optimizer(recipe, network.parameters()),
-            label_weight=recipe.label_weight,
-            mimicry_weight=recipe.mimicry_weight,
-            label_smoothing=recipe.label_smoothing,
-            feature_weight=recipe.feature_weight,
-            decay=recipe.ema,
-            generator=seeds.generator(seed, "dropout", learners, device),
-            **how,
-        )
+        dropout = seeds.generator(seed, mesh.of_shard("dropout"), learners, mesh.device)
+        members[k] = _learner(mesh.prepared(network), recipe, **({**how, "generator": dropout} if here else {}))
+        if mesh.along is not None and here:
+            members[k].spread(mesh.average)
         learners += 1
     for k, network in enumerate(peers):
         if isinstance(network, Echo):
@@ -224,6 +244,22 @@ def build_cohort(
         order=recipe.order,
         temperature=recipe.temperature,
         mimicry=recipe.mimicry,
+        here=mesh.here,
+        exchange=mesh.exchange,
+    )
+
+
+def _learner(network: nn.Module, recipe: Recipe, **how: Any) -> Peer:
+    """A peer that learns by the recipe; `how` is for `Peer`."""
+    return Peer(
+        network,
+        build_optimizer(recipe, network.parameters()),
+        label_weight=recipe.label_weight,
+        mimicry_weight=recipe.mimicry_weight,
+        label_smoothing=recipe.label_smoothing,
+        feature_weight=recipe.feature_weight,
+        decay=recipe.ema,
+        **how,
     )
 
 
@@ -276,11 +312,11 @@ def _training(
     training: ImageSet,
     held_out: ImageSet,
     test: TestSet,
+    mesh: Mesh,
     checkpoint_seconds: float | None,
 ) -> Training:
     if isinstance(test, RetrievalSet):
         require_features(cohort)
-    device = torch.device(config["device"])
     batches = Batches(
         training,
         recipe.batch_size,
@@ -289,10 +325,11 @@ def _training(
         sizes=sizes(recipe.resize),
         order=seeds.generator(seed, "order"),
         augmentation=seeds.generator(seed, "augmentation"),
-        device=device,
+        device=mesh.device,
         clean=any(peer.clean for peer in cohort.peers),
     )
+    mesh.require(len(training) % recipe.batch_size or recipe.batch_size)  # the last of an epoch is the smallest
     partners = seeds.generator(seed, "partners")
     return Training(
-        folder, config, cohort, batches, recipe, held_out, test, device, partners, checkpoint_seconds
+        folder, config, cohort, batches, recipe, held_out, test, mesh, partners, checkpoint_seconds
     )  # fmt: skip
