@@ -29,6 +29,10 @@ class DivergedError(DmlTeachError):
     """A peer's loss or weights are no longer finite numbers."""
 
 
+class LeakError(DmlTeachError):
+    """Something of a solution is in what students would get."""
+
+
 class Interrupted(BaseException):
     """SIGINT or SIGTERM stopped a run between two steps, after a checkpoint: no error, so no `Exception`.
 

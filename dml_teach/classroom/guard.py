@@ -1,0 +1,183 @@
+"""What stands between a submission and its tests, in the submission's own kernel.
+
+A student's code and the tests share one process, as in nbgrader. `Guard` is made before the first line of the student's
+code; it remembers what functions the library and the tests rely on, puts back what was changed, and runs each test in a
+namespace of its own, where names that the student bound mean nothing but the function under test. That stops the usual
+tricks and every accident. It is no wall: code that sets out to find the guard in memory can.
+"""
+
+import ast
+import builtins
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+PROTECTED = ("builtins", "math", "random", "numpy", "torch", "torch.nn.functional", "torch.testing")
+HOUSE = "dml_teach"
+PROOF = "application/x-dml-teach-proof+json"
+HIDDEN = "a hidden test"
+KERNELS_OWN = ("builtins.input", "builtins.display", "builtins.get_ipython")
+"""What the kernel itself sets anew for each cell."""
+
+
+class TestFailed(AssertionError):
+    """A test of the grading did not pass; the message says which and why."""
+
+
+class Guard:
+    """Made before the student's code runs.
+
+    Args:
+        imports: import statements of the cells that students are given; tests see these names as they were.
+        variables: environment variables to set anew before each test.
+    """
+
+    def __init__(self, imports: str, variables: dict[str, str]) -> None:
+        self._own: dict[str, Any] = {"__name__": "__tests__"}
+        exec(imports, self._own)
+        self._variables, self._folder = dict(variables), os.getcwd()
+        self._builtins = dict(vars(builtins))
+        self._saved = list(_places())
+        self._compile, self._exec, self._parse = compile, exec, ast.parse
+        self._publish = get_ipython().display_pub.publish  # type: ignore[name-defined]  # noqa: F821
+
+    def test(self, source: str, hidden: str, tested: list[str], names: dict[str, Any], proof: str) -> None:
+        """Run a test cell and then its hidden part; publish `proof` if all of it passes.
+
+        Args:
+            source: the part that students see; a bare call whose result has a false `passed` fails.
+            hidden: the part that they do not see.
+            tested: names of the functions that the student wrote.
+            names: the student's namespace.
+            proof: what nobody can know who has not come to the end of this function.
+
+        Raises `TestFailed`.
+        """
+        changed = self.restore()
+        if changed:
+            self._publish({PROOF: {"restored": changed}})
+        space = dict(self._own)
+        wanted = {node.id for part in (source, hidden) for node in ast.walk(self._parse(part)) if _is_name(node)}
+        for name in wanted:
+            if name in tested or (name not in space and name not in self._builtins):
+                if name in names:
+                    space[name] = names[name]
+                elif name in tested:
+                    raise TestFailed(f"{name} is not defined") from None
+        for part, told in ((source, ""), (hidden, HIDDEN)):
+            self._run(part, told, space)
+        self._publish({PROOF: {"passed": proof}})
+
+    def _run(self, source: str, told: str, space: dict[str, Any]) -> None:
+        tree = self._parse(source)
+        for statement in tree.body:
+            try:
+                if isinstance(statement, ast.Expr):
+                    outcome = eval(self._compile(ast.Expression(statement.value), "<test>", "eval"), space)
+                    failed = not getattr(outcome, "passed", True)
+                else:
+                    self._exec(self._compile(ast.Module([statement], []), "<test>", "exec"), space)
+                    failed = False
+            except BaseException as error:
+                raise TestFailed(": ".join(filter(None, (told, _words(error))))) from None
+            if failed:
+                raise TestFailed(told or "the checker did not accept it; its words stand above") from None
+
+    def restore(self) -> list[str]:
+        """Put back what was changed since the guard was made; returns the names, for the instructor."""
+        sys.settrace(None)
+        sys.setprofile(None)
+        os.environ.update(self._variables)
+        os.chdir(self._folder)
+        if torch := sys.modules.get("torch"):
+            torch.set_default_dtype(torch.float32)
+            torch.set_grad_enabled(True)
+        changed = []
+        for label, get, put, value in self._saved:
+            if get() is not value:
+                put(value)
+                changed.append(label)
+        return changed
+
+
+def _is_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name)
+
+
+def _words(error: BaseException) -> str:
+    """An error in one line, with the student's own line where it has one."""
+    if isinstance(error, KeyboardInterrupt):
+        return "took too long and was stopped"
+    said = f"{type(error).__name__}: {error}" if type(error) is not AssertionError else str(error) or "not true"
+    own = (
+        [frame for frame in inspect.getinnerframes(error.__traceback__) if "ipykernel" in frame.filename]
+        if error.__traceback__
+        else []
+    )
+    line = (own[-1].code_context or [""])[0].strip() if own else ""
+    return f"{said} (in your line: {line})" if line else said
+
+
+Place = tuple[str, Callable[[], Any], Callable[[Any], None], Any]
+
+
+def _places() -> Iterator[Place]:
+    """Everything that can be put back: where it is, how to read it, how to write it, what it was."""
+    for name, module in list(sys.modules.items()):
+        house = name == HOUSE or name.startswith(HOUSE + ".")
+        if not isinstance(module, ModuleType) or not (house or name in PROTECTED):
+            continue
+        yield from _entries(f"{name}.", module.__dict__)
+        yield f"sys.modules[{name!r}]", _reader(sys.modules, name), _writer(sys.modules, name), module
+        for key, value in list(module.__dict__.items()):
+            if house and not key.startswith("__") and getattr(value, "__module__", name) == name:
+                yield from _insides(f"{name}.{key}", value)
+    if torch := sys.modules.get("torch"):
+        yield from _attributes("torch.Tensor", torch.Tensor)
+
+
+def _insides(label: str, value: Any) -> Iterator[Place]:
+    """What a function, a class, a table or an object of the library is made of."""
+    if isinstance(value, FunctionType):
+        for part in ("__code__", "__defaults__", "__kwdefaults__"):
+            yield f"{label}.{part}", _getter(value, part), _setter(value, part), getattr(value, part)
+    elif isinstance(value, type):
+        yield from _attributes(label, value)
+        for key, inner in list(vars(value).items()):
+            if isinstance(inner, FunctionType):
+                yield from _insides(f"{label}.{key}", inner)
+    elif isinstance(value, dict):
+        yield from _entries(f"{label}.", value)
+    elif type(value).__module__.startswith(HOUSE) and hasattr(value, "__dict__"):
+        yield from _entries(f"{label}.", vars(value))
+
+
+def _entries(label: str, table: dict[Any, Any]) -> Iterator[Place]:
+    for key, value in list(table.items()):
+        if (callable(value) or isinstance(value, ModuleType)) and f"{label}{key}" not in KERNELS_OWN:
+            yield f"{label}{key}", _reader(table, key), _writer(table, key), value
+
+
+def _attributes(label: str, owner: type) -> Iterator[Place]:
+    for key, value in list(vars(owner).items()):
+        if callable(value) and not (key.startswith("__") and key.endswith("__") and key in ("__dict__", "__weakref__")):
+            yield f"{label}.{key}", _reader(vars(owner), key), _setter(owner, key), value
+
+
+def _reader(table: Any, key: Any) -> Callable[[], Any]:
+    return lambda: table.get(key)
+
+
+def _writer(table: Any, key: Any) -> Callable[[Any], None]:
+    return lambda value: table.__setitem__(key, value)
+
+
+def _getter(owner: Any, name: str) -> Callable[[], Any]:
+    return lambda: getattr(owner, name)
+
+
+def _setter(owner: Any, name: str) -> Callable[[Any], None]:
+    return lambda value: setattr(owner, name, value)
