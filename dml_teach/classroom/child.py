@@ -1,4 +1,4 @@
-"""The process that runs one submission: `python -m dml_teach.classroom.child`, started and watched by `running`.
+"""The process that runs one submission: `python -m dml_teach.classroom.child`, started and watched by `watching`.
 
 It reads a job as JSON from stdin, runs the notebook with nbgrader's own `Execute`, and writes a line of JSON for each
 cell as soon as that cell is done, so that what was finished before a limit was met still counts.

@@ -42,7 +42,7 @@ def grade(
     _need_nbgrader()
     from dml_teach.classroom.grading import Verdict
     from dml_teach.classroom.grading import grade as mark
-    from dml_teach.classroom.running import Limits
+    from dml_teach.classroom.watching import Limits
 
     tree = masters.course_folder(course)
     out = out or submissions.with_name(submissions.resolve().name + "-graded")

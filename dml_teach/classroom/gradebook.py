@@ -1,6 +1,6 @@
 """An nbgrader course folder: exercises entered, submissions autograded, feedback and tables written, by nbgrader.
 
-Its converters are used as they are, but for one step: what would run a notebook in this process hands it to `running`.
+Its converters are used as they are, but for one step: what would run a notebook in this process hands it to `watching`.
 """
 
 import ast
@@ -24,10 +24,10 @@ from nbgrader.plugins import CsvExportPlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets.config import Config
 
-from dml_teach.classroom import running, students
+from dml_teach.classroom import students, watching
 from dml_teach.classroom.markers import HIDDEN_TESTS, regions, without
 from dml_teach.classroom.masters import Master
-from dml_teach.classroom.running import Limits, Outcome
+from dml_teach.classroom.watching import Limits, Outcome
 from dml_teach.errors import ConfigError
 
 COURSE = "dml"
@@ -187,7 +187,7 @@ class Elsewhere(NbGraderPreprocessor):
             "imports": imports(students.notebook(job.master)),
             "variables": variables,
         }
-        job.outcome = running.run(described, job.limits, job.recordings)
+        job.outcome = watching.run(described, job.limits, job.recordings)
         for position, cell in enumerate(nb.cells):
             if cell.cell_type != "code":
                 continue

@@ -12,7 +12,7 @@ from pathlib import Path
 from dml_teach.classroom import students, submissions
 from dml_teach.classroom.gradebook import Course, Job
 from dml_teach.classroom.masters import Master
-from dml_teach.classroom.running import Limits
+from dml_teach.classroom.watching import Limits
 from dml_teach.classroom.submissions import Submission
 from dml_teach.errors import ConfigError, DataError
 from dml_teach.files import write_atomic, write_json

@@ -1,1 +1,0 @@
-"""The classroom: feedback while a learner works, exercises without their solutions, grading that can be trusted."""
