@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import sys
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -22,6 +23,7 @@ from dml_teach.classroom import guard
 OUTPUT_BYTES = 200_000
 FILE_BYTES = 256 * 2**20
 SET_CHILD_SUBREAPER = 36
+ENOUGH = "\n... more than a cell may print ...\n"
 QUIET = ["--HistoryManager.hist_file=:memory:", "--log-level=ERROR"]
 
 
@@ -51,11 +53,7 @@ class Streaming(Execute):
             if self.printed > OUTPUT_BYTES:
                 if before > OUTPUT_BYTES:
                     return None
-                msg = {
-                    **msg,
-                    "msg_type": "stream",
-                    "content": {"name": "stdout", "text": "\n... too much output ...\n"},
-                }
+                msg = {**msg, "msg_type": "stream", "content": {"name": "stdout", "text": ENOUGH}}
                 msg["header"] = {**msg["header"], "msg_type": "stream"}
         try:
             return super().process_message(msg, cell, cell_index)
@@ -78,7 +76,7 @@ def judged(outputs: list[Any], proof: str | None) -> dict[str, Any]:
 
 
 def _readable(output: Any) -> Any:
-    """Outputs of a test: what goes to stderr is no failure, and a failure is told in words, without the tests' lines."""
+    """Outputs of a test: what goes to stderr is no failure; a failure is told in words, without the tests' lines."""
     if output["output_type"] == "stream":
         return {**output, "name": "stdout"}
     if output["output_type"] == "error":
@@ -125,7 +123,7 @@ def main() -> None:
     runner = Streaming(timeout=job["cell_seconds"], kernel_name="python3", extra_arguments=QUIET)
     runner.job = job
     try:
-        runner.preprocess(notebook, {"metadata": {"path": os.getcwd()}})
+        runner.preprocess(notebook, {"metadata": {"path": str(Path.cwd())}})
     except (DeadKernelError, UnresponsiveKernelError) as error:
         report(-1, died=type(error).__name__)
 

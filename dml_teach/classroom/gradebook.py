@@ -26,7 +26,7 @@ from traitlets.config import Config
 
 from dml_teach.classroom import students, watching
 from dml_teach.classroom.markers import HIDDEN_TESTS, regions, without
-from dml_teach.classroom.masters import Master
+from dml_teach.classroom.masters import ROLES, Master
 from dml_teach.classroom.watching import Limits, Outcome
 from dml_teach.errors import ConfigError
 
@@ -207,7 +207,7 @@ def _error(words: str) -> Any:
 def for_nbgrader(notebook: Any) -> Any:
     """The notebook with the metadata by which nbgrader knows the cells. Changes `notebook`."""
     for cell in notebook.cells:
-        role, _name = next(((role, cell.metadata[role]) for role in cell.metadata if role != "points"), (None, None))
+        role = next((role for role in cell.metadata if role in ROLES), None)
         if role is None and (cell.cell_type != "code" or cell.id.startswith("own-")):
             continue
         told = {

@@ -12,6 +12,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -38,7 +39,7 @@ class Guard:
     def __init__(self, imports: str, variables: dict[str, str]) -> None:
         self._own: dict[str, Any] = {"__name__": "__tests__"}
         exec(imports, self._own)
-        self._variables, self._folder = dict(variables), os.getcwd()
+        self._variables, self._folder = dict(variables), Path.cwd()
         self._builtins = dict(vars(builtins))
         self._saved = list(_places())
         self._compile, self._exec, self._parse = compile, exec, ast.parse
@@ -60,7 +61,8 @@ class Guard:
         if changed:
             self._publish({PROOF: {"restored": changed}})
         space = dict(self._own)
-        wanted = {node.id for part in (source, hidden) for node in ast.walk(self._parse(part)) if _is_name(node)}
+        nodes = [node for part in (source, hidden) for node in ast.walk(self._parse(part))]
+        wanted = {node.id for node in nodes if isinstance(node, ast.Name)}
         for name in wanted:
             if name in tested or (name not in space and name not in self._builtins):
                 if name in names:
@@ -69,6 +71,8 @@ class Guard:
                     raise TestFailed(f"{name} is not defined") from None
         for part, told in ((source, ""), (hidden, HIDDEN)):
             self._run(part, told, space)
+            if part is source:  # as if it had run where the student is
+                names.update((name, space[name]) for name in _bound(self._parse(part)) if name in space)
         self._publish({PROOF: {"passed": proof}})
 
     def _run(self, source: str, told: str, space: dict[str, Any]) -> None:
@@ -103,8 +107,8 @@ class Guard:
         return changed
 
 
-def _is_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name)
+def _bound(tree: ast.Module) -> list[str]:
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 def _words(error: BaseException) -> str:

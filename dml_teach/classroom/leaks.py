@@ -16,6 +16,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -172,10 +173,8 @@ def _opened(place: str, content: bytes, depth: int) -> Iterator[tuple[str, str]]
         return
     text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", errors="replace")
     if place.endswith((".ipynb", ".json")):
-        try:
+        with suppress(json.JSONDecodeError):  # else it is scanned as the text that it is
             text = "\n".join(_strings(json.loads(text)))
-        except json.JSONDecodeError:
-            pass  # scanned as the text that it is
     yield place, BLOB.sub("", text)
     for encoded in ENCODED.findall(BLOB.sub("", text)):
         if inner_text := _decoded(encoded):
