@@ -4,9 +4,10 @@ import json
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -28,8 +29,9 @@ def write_json(path: Path, content: object) -> None:
     write_atomic(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+def write_tensors(path: Path, tensors: dict[str, "Tensor"], metadata: dict[str, str] | None = None) -> None:
     """Named tensors as safetensors: a format that holds numbers and nothing that runs."""
+    import torch
     from safetensors.torch import save
 
     # Copies, since the format refuses tensors that share memory, as tied weights do.

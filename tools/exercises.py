@@ -18,24 +18,9 @@ import sys
 from pathlib import Path
 
 from dml_teach.classroom import masters, pictures, students
-from dml_teach.classroom.masters import Master
 from dml_teach.errors import DmlTeachError
 
 ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = "jupytext.toml"
-
-
-def wanted(found: list[Master], drawn: dict[str, bytes]) -> dict[str, bytes]:
-    """Everything that `exercises/` holds, by path below it."""
-    everything = {SETTINGS: students.SETTINGS.encode()}
-    for master in found:
-        everything |= students.files(master)
-    return everything | {f"pictures/{name}": content for name, content in drawn.items()}
-
-
-def same(name: str, one: bytes, other: bytes) -> bool:
-    """Whether a file is what it should be."""
-    return one == other or (name.endswith(".png") and pictures.alike(one, other))
 
 
 def build(files: dict[str, bytes], folder: Path) -> list[str]:
@@ -43,37 +28,20 @@ def build(files: dict[str, bytes], folder: Path) -> list[str]:
     written = []
     for name, content in files.items():
         path = folder / name
-        if not path.exists() or not same(name, path.read_bytes(), content):
+        if not path.exists() or not students.same(name, path.read_bytes(), content):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             written.append(name)
     return written
 
 
-def faults(files: dict[str, bytes], folder: Path) -> list[str]:
-    """One line for each file that is missing or differs from a fresh build."""
-    found = []
-    for name, content in files.items():
-        path = folder / name
-        if not path.exists():
-            found.append(f"{folder.name}/{name}: missing; build it")
-        elif not same(name, path.read_bytes(), content):
-            found.append(f"{folder.name}/{name}: differs from its master; build it again, never edit it")
-    return found
-
-
-def strangers(files: dict[str, bytes], folder: Path) -> list[str]:
-    """One line for each file that no master accounts for."""
-    there = sorted(path for path in folder.rglob("*") if path.is_file() and ".ipynb_checkpoints" not in path.parts)
-    names = [path.relative_to(folder).as_posix() for path in there]
-    return [f"{folder.name}/{name}: has no master; remove it" for name in names if name not in files]
-
-
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Command line; returns the exit status, 1 when a fault was found."""
     parser = argparse.ArgumentParser(description="Build or check the students' exercises.")
     parser.add_argument("command", choices=["build", "check"])
-    parser.add_argument("masters", nargs="*", type=Path, metavar="MASTERS", help="solutions/sol_NN_name.py; default: all")
+    parser.add_argument(
+        "masters", nargs="*", type=Path, metavar="MASTERS", help="solutions/sol_NN_name.py; default: all"
+    )
     parser.add_argument("--no-pictures", action="store_true", help="leave the pictures alone, so that nothing is run")
     options = parser.parse_args(arguments)
     folder = root / "exercises"
@@ -83,19 +51,19 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         if options.masters:
             chosen = {path.resolve() for path in options.masters}
             found = [master for master in found if master.path.resolve() in chosen]
-        drawn = {} if options.no_pictures else {n: b for master in found for n, b in pictures.draw(master).items()}
+        drawing = [] if options.no_pictures else [master for master in found if master.of("picture")]
+        drawn = {n: b for given in pictures.perform_all(drawing).values() for n, b in given.pictures.items()}
     except DmlTeachError as error:
         print(error)
         return 1
     if not found:
         print("no masters (solutions/sol_NN_name.py) here; nothing to do")
         return 0
-    files = wanted(found, drawn)
+    files = students.everything(found, drawn)
     if options.command == "build":
         print(*(f"wrote {folder.name}/{name}" for name in build(files, folder)), sep="\n")
-    problems = faults(files, folder)
-    if not options.masters and not options.no_pictures:
-        problems += strangers(files, folder)
+    whole = not options.masters and not options.no_pictures
+    problems = list(students.faults(files, folder, strangers=whole))
     print(*problems or [f"{len(found)} exercise(s) equal their masters"], sep="\n")
     return bool(problems)
 

@@ -33,7 +33,7 @@ def grade(
     ] = None,
     course: Course = Path(),
     seconds: Annotated[float, typer.Option(min=5, help="Time for each submission.")] = 120,
-    memory: Annotated[int, typer.Option(min=512, help="MiB for each submission.")] = 2048,
+    memory: Annotated[int, typer.Option(min=512, help="MiB for each submission.")] = 4096,
     again: Annotated[bool, typer.Option("--again", help="Also what has not changed since it was graded.")] = False,
 ) -> None:
     """Grade what students handed in; write scores.csv and a page of feedback for each. Submissions run as you."""

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -78,7 +79,8 @@ class Course:
             self._run(GenerateAssignment, config, name, ".")
         except NbGraderException as error:
             raise ConfigError(
-                f"{self.root.name}: {name} has other cells than when it was graded here before; give a new --out"
+                f"{self.root.name}: nbgrader does not take {name} (see grading.log there); if its cells are others than"
+                " when it was graded there before, give a new --out"
             ) from error
 
     def hand_in(self, student: str, exercise: str, notebook: Any) -> None:
@@ -111,6 +113,7 @@ class Course:
         first, *others = GenerateFeedback.preprocessors.default()
         config.GenerateFeedback.preprocessors = [first, steps.ClearHiddenTests, *others]
         config.ClearHiddenTests.enforce_metadata = False
+        config.HTMLExporter.sanitize_html = True  # whoever reads the page must not run what a submission displays
         self._run(GenerateFeedback, config, exercise, student)
         return self.root / "feedback" / student / exercise / f"{exercise}.html"
 
@@ -131,6 +134,11 @@ class Course:
                 for grade in entry.grades
             }
 
+    def log(self, name: str, error: Exception) -> None:
+        """Write an error about a submission into grading.log."""
+        with self._logged() as log:
+            log.error("%s", name, exc_info=error)
+
     def open(self) -> Gradebook:
         """The gradebook, to be used in a `with`."""
         return Gradebook(self.database, COURSE)
@@ -142,7 +150,8 @@ class Course:
         config.CourseDirectory.db_url = self.database
         folder = CourseDirectory(config=config)
         folder.assignment_id, folder.student_id = exercise, student
-        with self._logged() as log:
+        with self._logged() as log, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nbgrader's own about its database
             made = converter(coursedir=folder, config=config, force=True)
             made.log = log
             made.start()

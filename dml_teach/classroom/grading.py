@@ -12,8 +12,8 @@ from pathlib import Path
 from dml_teach.classroom import students, submissions
 from dml_teach.classroom.gradebook import Course, Job
 from dml_teach.classroom.masters import Master
-from dml_teach.classroom.watching import Limits
 from dml_teach.classroom.submissions import Submission
+from dml_teach.classroom.watching import Limits
 from dml_teach.errors import ConfigError, DataError
 from dml_teach.files import write_atomic, write_json
 
@@ -25,7 +25,7 @@ TO_READ = "to be read"
 class Verdict:
     """What became of a submission.
 
-    `status` is one of graded, stopped, unreadable, missing; `reason` says why, or what was noticed. `tasks` has points
+    `status` is one of graded, stopped, unreadable, failed, missing; `reason` says why, or what was noticed. `tasks` has points
     by task, `questions` points by open question, None until somebody has read the answer; `possible` has the points of
     both.
     """
@@ -49,7 +49,7 @@ def grade(
     folder: Path,
     out: Path,
     *,
-    limits: Limits | None = None,
+    limits: Limits = Limits(),  # noqa: B008  frozen
     again: bool = False,
     recordings: Path | None = None,
     tell: Callable[[Verdict, bool], None] = lambda verdict, fresh: None,
@@ -85,17 +85,16 @@ def grade(
         master, key = by_name[submission.exercise], f"{submission.student}/{submission.exercise}"
         mark = _digest(f"{submission.digest()} {master.text}")
         known = state["graded"].get(key, {})
-        fresh = again or known.get("mark") != mark
+        fresh = again or known.get("mark") != mark or _worth_another_try(known, limits)
         if fresh:
-            job = Job(master, state["seed"], limits or Limits(), recordings)
+            job = Job(master, state["seed"], limits, recordings)
             verdict = _grade(course, submission, job)
         else:
             verdict = Verdict(**known["verdict"])
         _count(course, verdict, master)
-        entry = {"mark": mark, "verdict": asdict(verdict)}
-        if entry != known or fresh:
+        if fresh or known["verdict"] != asdict(verdict):  # a person has given points since
             _give_feedback(course, verdict)
-            state["graded"][key] = entry
+            state["graded"][key] = {"mark": mark, "limits": asdict(limits), "verdict": asdict(verdict)}
             write_json(out / STATE, state)
         verdicts.append(verdict)
         tell(verdict, fresh)
@@ -113,6 +112,11 @@ def _state(out: Path) -> dict:
         raise ConfigError(f"{out}: holds other things; give --out a new folder or one that was graded into before")
     # One seed for all who are graded into this folder; none of them can know it.
     return {"seed": 1 + secrets.randbelow(2**31 - 1), "masters": {}, "graded": {}}
+
+
+def _worth_another_try(known: dict, limits: Limits) -> bool:
+    """Whether something was stopped by other limits than those of now."""
+    return known["verdict"]["status"] == "stopped" and known["limits"] != asdict(limits)
 
 
 def _digest(text: str) -> str:
@@ -138,8 +142,12 @@ def _grade(course: Course, submission: Submission, job: Job) -> Verdict:
         fitted = submissions.fit(submissions.read(submission.file), students.notebook(job.master))
         course.hand_in(student, submission.exercise, fitted.notebook)
         course.autograde(student, job)
-    except (DataError, OSError) as error:
+    except DataError as error:
         verdict.status, verdict.reason = "unreadable", str(error)
+        return verdict
+    except Exception as error:  # nothing that somebody hands in may keep the others from their marks
+        course.log(f"{submission.student}/{submission.exercise}", error)
+        verdict.status, verdict.reason = "failed", f"could not be graded ({type(error).__name__}); see grading.log"
         return verdict
     verdict.status = "stopped" if job.outcome.stopped else "graded"
     remarks += fitted.remarks + job.remarks
@@ -157,8 +165,13 @@ def _count(course: Course, verdict: Verdict, master: Master) -> None:
 
 def _give_feedback(course: Course, verdict: Verdict) -> None:
     """The page for the student; of what could not be read there is none."""
-    if verdict.status in ("graded", "stopped"):
+    if verdict.status not in ("graded", "stopped"):
+        return
+    try:
         course.feedback(known_as(verdict.student), verdict.exercise)
+    except Exception as error:  # the marks stand, whatever a page can not show
+        course.log(f"{verdict.student}/{verdict.exercise}", error)
+        verdict.reason = "; ".join(filter(None, [verdict.reason, "no feedback page; see grading.log"]))
 
 
 def table(verdicts: list[Verdict]) -> str:

@@ -9,6 +9,7 @@ tricks and every accident. It is no wall: code that sets out to find the guard i
 import ast
 import builtins
 import inspect
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,12 +17,14 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from dml_teach.classroom import registry
+
 PROTECTED = ("builtins", "math", "random", "numpy", "torch", "torch.nn.functional", "torch.testing")
 HOUSE = "dml_teach"
 PROOF = "application/x-dml-teach-proof+json"
 HIDDEN = "a hidden test"
-KERNELS_OWN = ("builtins.input", "builtins.display", "builtins.get_ipython")
-"""What the kernel itself sets anew for each cell."""
+CHANGING = ("builtins.input", "builtins.display", "builtins.get_ipython", "torch.manual_seed")
+"""What the kernel or PyTorch sets anew by itself."""
 
 
 class TestFailed(AssertionError):
@@ -41,7 +44,8 @@ class Guard:
         exec(imports, self._own)
         self._variables, self._folder = dict(variables), Path.cwd()
         self._builtins = dict(vars(builtins))
-        self._saved = list(_places())
+        # Checks load their tasks when they are first used, which is after this; an exercise without any needs none.
+        self._saved = list(_places(registry.by_name() if HOUSE in imports else {}))
         self._compile, self._exec, self._parse = compile, exec, ast.parse
         self._publish = get_ipython().display_pub.publish  # type: ignore[name-defined]  # noqa: F821
 
@@ -101,10 +105,16 @@ class Guard:
             torch.set_grad_enabled(True)
         changed = []
         for label, get, put, value in self._saved:
-            if get() is not value:
+            now = get()
+            if now is not value and not (isinstance(value, tuple) and _same(now, value)):
                 put(value)
                 changed.append(label)
         return changed
+
+
+def _same(now: Any, before: tuple[Any, ...]) -> bool:
+    """Whether two sequences hold the same things, not things that say that they are equal."""
+    return type(now) is tuple and len(now) == len(before) and all(map(operator.is_, now, before))
 
 
 def _bound(tree: ast.Module) -> list[str]:
@@ -128,46 +138,68 @@ def _words(error: BaseException) -> str:
 Place = tuple[str, Callable[[], Any], Callable[[Any], None], Any]
 
 
-def _places() -> Iterator[Place]:
-    """Everything that can be put back: where it is, how to read it, how to write it, what it was."""
+def _places(checks: dict[str, Any]) -> Iterator[Place]:
+    """Everything that can be put back: what it is called, how to read it, how to write it, what it was."""
     for name, module in list(sys.modules.items()):
         house = name == HOUSE or name.startswith(HOUSE + ".")
         if not isinstance(module, ModuleType) or not (house or name in PROTECTED):
             continue
-        yield from _entries(f"{name}.", module.__dict__)
         yield f"sys.modules[{name!r}]", _reader(sys.modules, name), _writer(sys.modules, name), module
-        for key, value in list(module.__dict__.items()):
-            if house and not key.startswith("__") and getattr(value, "__module__", name) == name:
-                yield from _insides(f"{name}.{key}", value)
+        yield from _entries(name, module.__dict__)
+    met: set[int] = set()
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType) and name.startswith(HOUSE + "."):
+            for key, value in list(module.__dict__.items()):
+                if not key.startswith("__"):
+                    yield from _insides(f"{name}.{key}", value, met)
+    yield from _insides("checks", checks, met)
     if torch := sys.modules.get("torch"):
         yield from _attributes("torch.Tensor", torch.Tensor)
 
 
-def _insides(label: str, value: Any) -> Iterator[Place]:
-    """What a function, a class, a table or an object of the library is made of."""
+def _insides(label: str, value: Any, met: set[int]) -> Iterator[Place]:
+    """What a function, a class, a table or an object of the library is made of, and what those are made of."""
+    ours = str(getattr(value, "__module__", "")).startswith(HOUSE) or type(value).__module__.startswith(HOUSE)
+    if id(value) in met or not (ours or isinstance(value, dict | list | tuple)):
+        return
+    met.add(id(value))
+    inner: list[tuple[str, Any]] = []
     if isinstance(value, FunctionType):
         for part in ("__code__", "__defaults__", "__kwdefaults__"):
             yield f"{label}.{part}", _getter(value, part), _setter(value, part), getattr(value, part)
+        inner = [("__wrapped__", getattr(value, "__wrapped__", None))]
     elif isinstance(value, type):
         yield from _attributes(label, value)
-        for key, inner in list(vars(value).items()):
-            if isinstance(inner, FunctionType):
-                yield from _insides(f"{label}.{key}", inner)
+        inner = list(vars(value).items())
+    elif isinstance(value, list):
+        yield f"{label}[:]", _itself(value), _slice(value), tuple(value)
+        inner = [(str(number), one) for number, one in enumerate(value)]
+    elif isinstance(value, tuple):
+        inner = [(str(number), one) for number, one in enumerate(value)]
     elif isinstance(value, dict):
-        yield from _entries(f"{label}.", value)
-    elif type(value).__module__.startswith(HOUSE) and hasattr(value, "__dict__"):
-        yield from _entries(f"{label}.", vars(value))
+        yield from _entries(label, value)
+        inner = [(str(key), one) for key, one in value.items()]
+    elif hasattr(value, "__dict__"):
+        yield from _entries(label, vars(value))
+        inner = list(vars(value).items())
+    for key, one in inner:
+        yield from _insides(f"{label}.{key}", one, met)
 
 
 def _entries(label: str, table: dict[Any, Any]) -> Iterator[Place]:
     for key, value in list(table.items()):
-        if (callable(value) or isinstance(value, ModuleType)) and f"{label}{key}" not in KERNELS_OWN:
-            yield f"{label}{key}", _reader(table, key), _writer(table, key), value
+        kept = callable(value) or isinstance(value, ModuleType | list | tuple | dict) or _is_ours(value)
+        if kept and not str(key).startswith("__") and f"{label}.{key}" not in CHANGING:
+            yield f"{label}.{key}", _reader(table, key), _writer(table, key), value
+
+
+def _is_ours(value: Any) -> bool:
+    return type(value).__module__.startswith(HOUSE)
 
 
 def _attributes(label: str, owner: type) -> Iterator[Place]:
     for key, value in list(vars(owner).items()):
-        if callable(value) and not (key.startswith("__") and key.endswith("__") and key in ("__dict__", "__weakref__")):
+        if key not in ("__dict__", "__weakref__", "__doc__"):
             yield f"{label}.{key}", _reader(vars(owner), key), _setter(owner, key), value
 
 
@@ -185,3 +217,11 @@ def _getter(owner: Any, name: str) -> Callable[[], Any]:
 
 def _setter(owner: Any, name: str) -> Callable[[Any], None]:
     return lambda value: setattr(owner, name, value)
+
+
+def _itself(value: list[Any]) -> Callable[[], Any]:
+    return lambda: tuple(value)
+
+
+def _slice(value: list[Any]) -> Callable[[Any], None]:
+    return lambda items: value.__setitem__(slice(None), items)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dml_teach.classroom import leaks, masters, students
+from dml_teach.classroom import leaks, masters, pictures, students
 from dml_teach.errors import ConfigError, DataError, LeakError
 
 BOOK = ("*.ipynb", "*.py", "LICENSE", "figures/**/*", "recordings/**/*")
@@ -59,8 +59,7 @@ def release(course: Path, out: Path, *, replace: bool = False) -> list[Path]:
     with _workshop(out) as folder:
         made = folder / out.name
         fill(course, found, made)
-        hidden = leaks.secrets(found, [course / name for name in PUBLIC])
-        if leaked := leaks.scan([made], hidden):
+        if leaked := leaks.scan([made], secrets(course, found)):
             more = f" (and {len(leaked) - 1} more)" if len(leaked) > 1 else ""
             raise LeakError(f"{leaked[0]}{more}; nothing was released")
         packed = Path(shutil.make_archive(str(made), "zip", folder, out.name))
@@ -70,6 +69,12 @@ def release(course: Path, out: Path, *, replace: bool = False) -> list[Path]:
         made.replace(out)
         packed.replace(archive)
     return [out, archive]
+
+
+def secrets(course: Path, found: list[masters.Master]) -> leaks.Secrets:
+    """What must be in nothing that leaves the tree; the masters are run, to know what they print."""
+    printed = {name: performance.printed for name, performance in pictures.perform_all(found).items()}
+    return leaks.secrets(found, [course / name for name in PUBLIC], printed)
 
 
 @contextmanager

@@ -88,6 +88,14 @@ def solved(master: Master) -> Any:
     return jupytext.reads(bare(master.text), fmt="py:percent")
 
 
+def answered(master: Master) -> Any:
+    """The exercise as a notebook with every solution and model answer filled in, as the best student would."""
+    made, right = notebook(master), solved(master)
+    for cell in master.of("task", "question"):
+        made.cells[cell.position].source = right.cells[cell.position].source
+    return made
+
+
 def title(master: Master) -> str:
     """The heading of an exercise, without its marks."""
     heading = next((line for line in master.text.splitlines() if line.startswith("# # ")), f"# # {master.exercise}")

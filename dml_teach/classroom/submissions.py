@@ -18,7 +18,7 @@ from typing import Any
 from dml_teach.errors import ConfigError, DataError
 
 NUMBER = re.compile(r"ex[ _-]?(\d\d)(?!\d)", re.IGNORECASE)
-FILE_BYTES = 20 * 2**20
+FILE_BYTES = 64 * 2**20
 ROLES = ("task", "test", "question")
 
 
@@ -32,8 +32,11 @@ class Submission:
     others: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        """What tells whether it has changed."""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest() if self.file else ""
+        """What tells whether it has changed; empty if it can not be read."""
+        try:
+            return hashlib.sha256(self.file.read_bytes()).hexdigest() if self.file else ""
+        except OSError:
+            return ""
 
 
 @dataclass
@@ -80,20 +83,23 @@ def read(path: Path) -> Any:
     """A submitted notebook (nbformat 4). Raises `DataError` saying what it is instead."""
     import nbformat
 
-    size = path.stat().st_size
+    try:
+        size, content = path.stat().st_size, path.read_bytes() if path.stat().st_size <= FILE_BYTES else b""
+    except OSError as error:
+        raise DataError(f"the file can not be read ({error.strerror})") from error
     if size == 0:
         raise DataError("the file is empty")
     if size > FILE_BYTES:
         raise DataError(f"the file has {size / 2**20:.0f} MiB, more than {FILE_BYTES // 2**20}; clear its outputs")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"the file is not UTF-8 ({error.reason} at byte {error.start})") from error
     try:
-        content = json.loads(text)
+        found = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"the file is not a notebook: no JSON ({error})") from error
-    if not isinstance(content, dict) or not isinstance(content.get("cells", content.get("worksheets")), list):
+    if not isinstance(found, dict) or not isinstance(found.get("cells", found.get("worksheets")), list):
         raise DataError("the file is JSON, but not a notebook: it has no cells")
     try:
         notebook = nbformat.reads(text, as_version=4)
@@ -109,6 +115,7 @@ def _plain(notebook: Any) -> dict[str, Any]:
         source = cell["source"]
         if not isinstance(source, str) or cell["cell_type"] not in ("code", "markdown", "raw"):
             raise TypeError("a cell without text")
+        source.encode()  # half characters, which JSON allows, fail here
         metadata = cell.get("metadata", {})
         kept = {role: metadata[role] for role in ROLES if isinstance(metadata.get(role), str)}
         plain = {"cell_type": cell["cell_type"], "source": source, "metadata": kept, "id": str(cell.get("id", ""))}

@@ -26,14 +26,15 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "LD_LIBRA
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds and bytes that one submission may take, all its processes together, and seconds for one cell."""
+    """What one submission may take: seconds, bytes of all its processes together, and how many those may be."""
 
     seconds: float = 120.0
-    memory: int = 2 * 2**30
+    memory: int = 4 * 2**30
+    processes: int = 64
 
     @property
     def cell_seconds(self) -> int:
-        """A quarter of the time, so that one endless cell leaves time for the others."""
+        """Seconds for one cell: a quarter of the time, so that an endless one leaves some for the others."""
         return max(1, int(self.seconds / 4))
 
 
@@ -86,10 +87,11 @@ def run(job: dict[str, Any], limits: Limits, beside: Path | None = None) -> Outc
         reader.start()
         try:
             _feed(child.stdin, json.dumps(job))
-            outcome.stopped = _watch(child, limits) or outcome.stopped
+            stopped = _watch(child, limits)
         finally:
             end(child)
             reader.join(5)
+        outcome.stopped = stopped or outcome.stopped
         return outcome
 
 
@@ -120,16 +122,19 @@ def _watch(child: subprocess.Popen[str], limits: Limits) -> str:
     while child.poll() is None:
         if time.monotonic() > deadline:
             return f"stopped after {limits.seconds:g} s"
-        if _memory(child.pid) > limits.memory:
+        family = _family(child.pid)
+        if len(family) > limits.processes:
+            return f"stopped: more than {limits.processes} processes"
+        if _memory(family) > limits.memory:
             return f"stopped: more than {limits.memory / 2**20:.0f} MiB of memory"
         time.sleep(POLL_SECONDS)
     return "" if child.returncode == 0 else f"its process ended with {child.returncode}"
 
 
-def _memory(pid: int) -> int:
-    """Resident bytes of a process and everything below it."""
+def _memory(family: list[psutil.Process]) -> int:
+    """Resident bytes of processes."""
     total = 0
-    for process in _family(pid):
+    for process in family:
         try:
             total += process.memory_info().rss
         except psutil.Error:
