@@ -102,7 +102,7 @@ class Values:
             raise Refused(self._reason(seen, wrong, names) + self._worked(wrong, names))
 
     def _reason(self, seen: Sequence[Seen], wrong: Sequence[Seen], names: Sequence[str]) -> str:
-        if reason := self._known(wrong):
+        if reason := self._known([s for s in wrong if not s.case.says] or wrong):
             return reason
         plain = [s for s in seen if not s.case.says]
         wrong_plain = [s for s in wrong if not s.case.says]

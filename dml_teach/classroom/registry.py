@@ -81,6 +81,8 @@ class TaskCheck:
             return Result(False, _wrapped(_no(name, text))), True, ""
         if (found := library.used(function, self._task.library)) is not None:
             return Result(False, _wrapped(_no(name, library.told(found)))), True, ""
+        if self._task.prepare:
+            self._task.prepare()
         with undisturbed():
             outcome = bounded(functools.partial(_examine, self._task, function, seed))
         if isinstance(outcome.error, Unwritten):

@@ -55,7 +55,7 @@ def named(pairs: Sequence[Pair]) -> str | None:
             return f"Yours is the right answer times {name}, in every plain case.{sign}"
     if all(math.isclose(f, fractions[0], rel_tol=1e-4) for f in fractions):
         return f"Yours is {fractions[0]:.4g} times the right answer, in every plain case."
-    if len(fractions) > 1:
+    if len(fractions) > 1 and all(np.size(expected) > 1 for _, expected, _ in pairs):
         first, second = fractions[:2]
         return (
             f"Yours is a multiple of the right answer, but not always the same: {first:.3g} times, then {second:.3g}."

@@ -56,6 +56,7 @@ class Task:
             a property fails; it returns how many cases it tried.
         hints: three, from "look there" to "what remains is to write it down"; never the answer.
         library: what of the library does the task's work and may not be called, "losses.kl_divergence".
+        prepare: done before the clock starts.
     """
 
     name: str
@@ -64,3 +65,4 @@ class Task:
     examinations: Sequence[Callable[..., int]]
     hints: tuple[str, str, str]
     library: tuple[str, ...] = ()
+    prepare: Callable[[], object] | None = None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dml_teach.classroom import slow
 from dml_teach.classroom.compare import Values
-from dml_teach.classroom.networks import Descent, Linear, leftovers
+from dml_teach.classroom.networks import Descent, Linear, leftovers, load_optimizers
 from dml_teach.classroom.slow import Array
 from dml_teach.classroom.task import Case, Law, Mistake, Refused, Task
 
@@ -276,6 +276,7 @@ STEP = Task(
         "detach; reduction='batchmean'; train(). What remains is where each of them belongs.",
     ),
     library=("cohort.Cohort.step", "cohort.Cohort.loss"),
+    prepare=load_optimizers,
 )
 
 TASKS = (REVERSE, STEP)
