@@ -39,9 +39,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Command line; returns the exit status, 1 when a fault was found."""
     parser = argparse.ArgumentParser(description="Build or check the students' exercises.")
     parser.add_argument("command", choices=["build", "check"])
-    parser.add_argument(
-        "masters", nargs="*", type=Path, metavar="MASTERS", help="solutions/sol_NN_name.py; default: all"
-    )
+    parser.add_argument("masters", nargs="*", type=Path, metavar="MASTERS", help="sol_NN_name.py; default: all")
     parser.add_argument("--no-pictures", action="store_true", help="leave the pictures alone, so that nothing is run")
     options = parser.parse_args(arguments)
     folder = root / "exercises"

@@ -66,6 +66,24 @@ def grade(
     typer.echo(f"\nScores: {out / 'scores.csv'}\nFeedback: {out / 'feedback'}")
 
 
+@app.command()
+def verify(
+    course: Course = Path(),
+    site: Annotated[Path | None, typer.Option(help="The web book, if it is not where make book puts it.")] = None,
+) -> None:
+    """Check the tree: masters, exercises, full marks for the solutions, and that none of them shows anywhere."""
+    _need_nbgrader()
+    from dml_teach.classroom.verify import verify as check
+
+    def tell(words: str, faults: list[str]) -> None:
+        typer.echo(f"{'NOT SO' if faults else 'ok    '}  {words}")
+        for fault in faults:
+            typer.echo(f"        {fault}")
+
+    if not check(course, site, tell):
+        raise typer.Exit(1)
+
+
 def _need_nbgrader() -> None:
     from importlib.util import find_spec
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dml_teach.classroom import students
+from dml_teach.classroom.markers import bare
 from dml_teach.classroom.masters import Master
 from dml_teach.errors import DataError
 
@@ -32,6 +32,19 @@ class Performance:
     printed: list[str] = field(default_factory=list)
 
 
+def names(master: Master) -> list[str]:
+    """File names of its pictures, in order."""
+    count = len(master.of("picture"))
+    return [f"{master.exercise}{f'_{number}' if count > 1 else ''}.png" for number in range(1, count + 1)]
+
+
+def solved(master: Master) -> Any:
+    """The master as a notebook that can be run: solutions in their places, no marker anywhere."""
+    import jupytext
+
+    return jupytext.reads(bare(master.text), fmt="py:percent")
+
+
 def perform_all(masters: Sequence[Master]) -> dict[str, Performance]:
     """Run masters, two at a time; what each gave, by its exercise's name."""
     with ThreadPoolExecutor(2) as pool:
@@ -43,7 +56,7 @@ def perform(master: Master) -> Performance:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    notebook = students.solved(master)
+    notebook = solved(master)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     client = NotebookClient(
         notebook,
@@ -61,7 +74,7 @@ def perform(master: Master) -> Performance:
         said = [line for line in COLOUR.sub("", str(error)).splitlines() if line.strip()]
         raise DataError(f"{master.path.name}: does not run: {said[-1]}") from error
     drawn = {}
-    for name, cell in zip(students.picture_names(master), master.of("picture"), strict=True):
+    for name, cell in zip(names(master), master.of("picture"), strict=True):
         images = list(_images(notebook.cells[cell.position]))
         if len(images) != 1:
             raise DataError(f"{master.path.name}:{cell.first}: draws {len(images)} pictures, picture= means one")

@@ -94,7 +94,7 @@ def fill(course: Path, found: list[masters.Master], out: Path) -> None:
     for master in found:
         for name, content in students.files(master).items():
             (exercises / name).write_bytes(content)
-        for name in students.picture_names(master):
+        for name in pictures.names(master):
             source = course / "exercises" / "pictures" / name
             if not source.is_file():
                 raise DataError(f"exercises/pictures/{name}: missing; run python tools/exercises.py build")

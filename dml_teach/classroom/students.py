@@ -9,9 +9,12 @@ A cell keeps its role (`task`, `test`, `question`) and gets an id from it, so th
 """
 
 import copy
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from dml_teach.classroom.markers import HIDDEN_TESTS, SOLUTION, bare, without
+from dml_teach.classroom import pictures
+from dml_teach.classroom.markers import HIDDEN_TESTS, SOLUTION, without
 from dml_teach.classroom.masters import Master
 
 UNWRITTEN = 'raise NotImplementedError("yours to write")'
@@ -35,12 +38,6 @@ METADATA = {
 }
 
 
-def picture_names(master: Master) -> list[str]:
-    """File names of its pictures, in order."""
-    count = len(master.of("picture"))
-    return [f"{master.exercise}{f'_{number}' if count > 1 else ''}.png" for number in range(1, count + 1)]
-
-
 def notebook(master: Master, *, tests_stay: bool = False) -> Any:
     """The exercise as a notebook (nbformat 4.5); with `tests_stay` the hidden tests are in it, for grading alone."""
     import jupytext
@@ -49,7 +46,7 @@ def notebook(master: Master, *, tests_stay: bool = False) -> Any:
     hidden: dict[str, str | None] = {SOLUTION: UNWRITTEN} if tests_stay else {SOLUTION: UNWRITTEN, HIDDEN_TESTS: None}
     stripped = jupytext.reads(without(master.text, master.path.name, hidden), fmt="py:percent")
     made = nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": copy.deepcopy(METADATA), "cells": []})
-    roles, pictures = {cell.position: cell for cell in master.cells}, iter(picture_names(master))
+    roles, drawn = {cell.position: cell for cell in master.cells}, iter(pictures.names(master))
     for position, cell in enumerate(stripped.cells):
         known = roles.get(position)
         cell.id = f"cell-{position}"
@@ -58,7 +55,7 @@ def notebook(master: Master, *, tests_stay: bool = False) -> Any:
         if known is not None and known.role != "picture":
             cell.id = f"{known.role}-{known.name}"
         if known is not None and known.role == "picture":
-            cell = nbformat.v4.new_markdown_cell(f"![{known.name}](pictures/{next(pictures)})", id=cell.id)
+            cell = nbformat.v4.new_markdown_cell(f"![{known.name}](pictures/{next(drawn)})", id=cell.id)
         elif known is not None and known.role == "question":
             cell.source = cell.source.replace(UNWRITTEN, UNANSWERED)
         if cell.cell_type == "code":
@@ -81,16 +78,36 @@ def files(master: Master) -> dict[str, bytes]:
     }
 
 
-def solved(master: Master) -> Any:
-    """The master as a notebook that can be run: solutions in their places, no marker anywhere."""
-    import jupytext
+def everything(masters: Sequence[Master], drawn: dict[str, bytes]) -> dict[str, bytes]:
+    """All that `exercises/` holds, by path below it; `drawn` has the pictures by name."""
+    made = {"jupytext.toml": SETTINGS.encode()}
+    for master in masters:
+        made |= files(master)
+    return made | {f"pictures/{name}": content for name, content in drawn.items()}
 
-    return jupytext.reads(bare(master.text), fmt="py:percent")
+
+def same(name: str, one: bytes, other: bytes) -> bool:
+    """Whether a file is what it should be: to the byte, a picture to the eye."""
+    return one == other or (name.endswith(".png") and pictures.alike(one, other))
+
+
+def faults(wanted: dict[str, bytes], folder: Path, *, strangers: bool = True) -> Iterator[str]:
+    """One line for each file of a folder that is missing, differs, or, with `strangers`, is not wanted at all."""
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.exists():
+            yield f"{folder.name}/{name}: missing; run python tools/exercises.py build"
+        elif not same(name, path.read_bytes(), content):
+            yield f"{folder.name}/{name}: differs from its master; build it again, never edit it"
+    for path in sorted(folder.rglob("*")) if strangers else ():
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in wanted and ".ipynb_checkpoints" not in path.parts:
+            yield f"{folder.name}/{name}: has no master; remove it"
 
 
 def answered(master: Master) -> Any:
     """The exercise as a notebook with every solution and model answer filled in, as the best student would."""
-    made, right = notebook(master), solved(master)
+    made, right = notebook(master), pictures.solved(master)
     for cell in master.of("task", "question"):
         made.cells[cell.position].source = right.cells[cell.position].source
     return made

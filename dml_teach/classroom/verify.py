@@ -1,4 +1,4 @@
-"""Whether an instructor's tree is sound: what it hands out, what it keeps, and that its own solutions get full marks."""
+"""Whether an instructor's tree is sound: what it hands out, what it keeps, and that its solutions get full marks."""
 
 import subprocess
 import sys
