@@ -26,8 +26,8 @@ class Verdict:
     """What became of a submission.
 
     `status` is one of graded, stopped, unreadable, failed, missing; `reason` says why, or what was noticed. `tasks` has
-    points by task, `questions` points by open question, None until somebody has read the answer; `possible` has the points of
-    both.
+    points by task, `questions` points by open question, None until somebody has read the answer; `possible` has the
+    points of both.
     """
 
     student: str

@@ -1,16 +1,19 @@
 """The leak test: whether anything of the solutions is in what students can see.
 
-A secret is a line between markers, or a line that a solution prints. Lines that the library, the book or a master
-outside its markers show as well are none; neither are lines too short to tell anything. Everything is compared without
+A secret is a line between markers, or a line that a solution prints. Lines that the library, the text of the book or a
+master outside its markers show as well are none; neither are lines of one or two words. What a notebook stores besides
+its text, outputs and metadata, makes nothing public. Everything is compared without
 white space, quotes and backslashes, so that indentation, highlighting, escapes in JSON or HTML and line breaks hide
 nothing. Archives are opened, also inside each other.
 """
 
 import base64
 import binascii
+import functools
 import html
 import io
 import json
+import keyword
 import re
 import tarfile
 import zipfile
@@ -24,9 +27,12 @@ from typing import Any
 from dml_teach.classroom.markers import HIDDEN_TESTS, SOLUTION, hidden_lines, without
 from dml_teach.classroom.masters import Master
 
-ENOUGH = 12
-"""Characters that a line must have, white space aside, to be worth hiding."""
-IGNORED = re.compile(r"[\s\"'\\`*]+")
+LETTERS, WORDS = 12, 3
+"""What a line must have, of characters without white space and of different words, to tell anything."""
+PUBLIC = ("dml_teach/**/*", "book/*.py", "book/**/*.md")
+"""Where an instructor's tree has what anybody may read."""
+KEYWORDS = {*keyword.kwlist, *keyword.softkwlist}
+IGNORED = re.compile(r"[\s\"'\\`*‘’“”–—-]+")
 TAG = re.compile(r"<[^<>]*>")
 BLOB = re.compile(r"[A-Za-z0-9+/=]{400,}")
 ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
@@ -57,29 +63,29 @@ class Leak:
 
 @dataclass(frozen=True)
 class Secrets:
-    """All secrets of the masters: lines, and words for an index, which has no lines."""
+    """All secrets of the masters: lines, and stems of words for an index, which has no lines, with their sources."""
 
     lines: tuple[Secret, ...]
     words: dict[str, str]
 
 
 def squeeze(text: str) -> str:
-    """A text without what layout, escapes and highlighting change."""
-    return IGNORED.sub("", text)
+    """A text without what layout, escapes, highlighting and a typesetter's quotes and dashes change."""
+    return IGNORED.sub("", text.replace("…", "..."))
 
 
-def secrets(masters: Iterable[Master], public: Iterable[Path], printed: dict[str, list[str]] | None = None) -> Secrets:
+def secrets(masters: Iterable[Master], shared: Iterable[Path], printed: dict[str, list[str]] | None = None) -> Secrets:
     """What the masters hide.
 
     Args:
         masters: the exercises with their solutions.
-        public: files and folders that anybody may read: the library and the book.
+        shared: files that anybody may read, see `public`.
         printed: lines that each master prints, by its exercise's name.
     """
     masters = list(masters)
-    shown = [text for path in public for _, text in texts(path)]
+    shown = [text for path in shared for _, text in texts(path)]
     shown += [without(master.text, master.path.name, {SOLUTION: None, HIDDEN_TESTS: None}) for master in masters]
-    seen, seen_words = squeeze("\n".join(shown)), {word.lower() for text in shown for word in WORD.findall(text)}
+    seen, seen_words = squeeze("\n".join(shown)), {stem(word) for text in shown for word in set(WORD.findall(text))}
     lines: dict[str, Secret] = {}
     words: dict[str, str] = {}
     for master in masters:
@@ -88,13 +94,23 @@ def secrets(masters: Iterable[Master], public: Iterable[Path], printed: dict[str
             for number, _, line in hidden_lines(master.text, master.path.name)
         ]
         for line, source in found:
-            words |= {word.lower(): source for word in WORD.findall(line) if word.lower() not in seen_words}
+            words |= {stem(word): source for word in WORD.findall(line) if stem(word) not in seen_words}
         found += [(line, f"what {master.path.name} prints") for line in (printed or {}).get(master.exercise, [])]
         for line, source in found:
             squeezed = squeeze(line)
-            if len(squeezed) >= ENOUGH and re.search(r"\w{2}", squeezed) and squeezed not in seen:
+            if len(squeezed) >= LETTERS and len(_words(line)) >= WORDS and squeezed not in seen:
                 lines.setdefault(squeezed, Secret(squeezed, line.strip(), source))
     return Secrets(tuple(lines.values()), words)
+
+
+def _words(line: str) -> set[str]:
+    return set(re.findall(r"\w+", line)) - KEYWORDS
+
+
+def public(course: Path) -> list[Path]:
+    """The files that make a line of a solution no secret, if it stands there too."""
+    found = {path for pattern in PUBLIC for path in course.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if "__pycache__" not in path.parts and "_build" not in path.parts)
 
 
 def scan(paths: Iterable[Path], hidden: Secrets) -> list[Leak]:
@@ -116,18 +132,17 @@ def _inside(text: str, place: str, hidden: Secrets) -> Iterator[Secret]:
             yield secret
     if PurePosixPath(place).name == "searchindex.js":
         terms = set(re.findall(r"\w+", text.lower()))
-        for word, source in hidden.words.items():
-            if word in terms or _stem(word) in terms:
-                yield Secret(word, word, source)
+        yield from (Secret(word, word, source) for word, source in hidden.words.items() if word in terms)
 
 
-def _stem(word: str) -> str:
+@functools.cache
+def stem(word: str) -> str:
     """A word as Sphinx's index has it."""
     try:
         import snowballstemmer
     except ImportError:  # comes with Sphinx; without it no index was built here
-        return word
-    return snowballstemmer.stemmer("porter").stemWord(word)
+        return word.lower()
+    return snowballstemmer.stemmer("porter").stemWord(word.lower())
 
 
 def _variants(text: str) -> Iterator[str]:

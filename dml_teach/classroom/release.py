@@ -16,7 +16,6 @@ from dml_teach.errors import ConfigError, DataError, LeakError
 
 BOOK = ("*.ipynb", "*.py", "LICENSE", "figures/**/*", "recordings/**/*")
 NOT_OF_THE_BOOK = ("conftest.py",)
-PUBLIC = ("dml_teach", "book", "README.md")
 README = """\
 # Deep Mutual Learning: the course
 
@@ -74,7 +73,7 @@ def release(course: Path, out: Path, *, replace: bool = False) -> list[Path]:
 def secrets(course: Path, found: list[masters.Master]) -> leaks.Secrets:
     """What must be in nothing that leaves the tree; the masters are run, to know what they print."""
     printed = {name: performance.printed for name, performance in pictures.perform_all(found).items()}
-    return leaks.secrets(found, [course / name for name in PUBLIC], printed)
+    return leaks.secrets(found, leaks.public(course), printed)
 
 
 @contextmanager
@@ -106,17 +105,17 @@ def fill(course: Path, found: list[masters.Master], out: Path) -> None:
                 target = out / source.relative_to(course)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
-    built = wheel(course, out)
+    built = package(course, out, "wheel")
     listed = "\n".join(f"- `exercises/{master.exercise}.ipynb`: {students.title(master)}" for master in found)
     (out / "README.md").write_text(README.format(wheel=built.name, exercises=listed), encoding="utf-8")
 
 
-def wheel(course: Path, out: Path) -> Path:
-    """Build the library's wheel from the tree, without a network. Raises `DataError` if that fails."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out.resolve())]
+def package(course: Path, out: Path, kind: str) -> Path:
+    """Build the library's wheel or sdist from the tree, without a network. Raises `DataError` if that fails."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(out.resolve())]
     done = subprocess.run(command, cwd=course, capture_output=True, text=True)
-    built = sorted(out.glob("*.whl"))
+    built = sorted(path for pattern in ("*.whl", "*.tar.gz") for path in out.glob(pattern))
     if done.returncode or not built:
-        last = (done.stderr.strip().splitlines() or ["no wheel"])[-1]
-        raise DataError(f"{course.name}: the wheel could not be built ({last}); install the extra 'classroom'")
+        last = (done.stderr.strip().splitlines() or [f"no {kind}"])[-1]
+        raise DataError(f"{course.name}: the {kind} could not be built ({last}); install the extra 'classroom'")
     return built[0]

@@ -1,7 +1,5 @@
 """Whether an instructor's tree is sound: what it hands out, what it keeps, and that its solutions get full marks."""
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,9 +28,8 @@ def verify(course: Path, site: Path | None = None, tell: Callable[[str, list[str
     found = masters.read_all(course / "solutions")
     tell(f"{len(found)} masters are well formed", [])
     performed = pictures.perform_all(found)
-    hidden = leaks.secrets(
-        found, [course / name for name in release.PUBLIC], {name: given.printed for name, given in performed.items()}
-    )
+    printed = {name: given.printed for name, given in performed.items()}
+    hidden = leaks.secrets(found, leaks.public(course), printed)
     sound = True
     for words, faults in (
         ("exercises/ equals what the masters make of it", lambda: unequal(course, found, performed)),
@@ -74,13 +71,10 @@ def leaked(course: Path, found: list[Master], hidden: leaks.Secrets) -> Iterator
         out, sdist = Path(folder, "release"), Path(folder, "sdist")
         try:
             release.fill(course, found, out)
+            release.package(course, sdist, "sdist")
         except DmlTeachError as error:
             yield str(error)
             return
-        command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(sdist)]
-        done = subprocess.run(command, cwd=course, capture_output=True, text=True)
-        if done.returncode:
-            yield f"the sdist could not be built: {(done.stderr.strip().splitlines() or ['?'])[-1]}"
         yield from map(str, leaks.scan([out, sdist], hidden))
 
 
