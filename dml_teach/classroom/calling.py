@@ -27,6 +27,7 @@ CLUES = {
     "Can't call numpy() on Tensor that requires grad": "NumPy would lose the gradient: stay with torch.",
     "modified by an inplace operation": "Something that the gradient still needs was changed in place.",
     "retain_graph": "backward() was called twice through the same part of the graph.",
+    "should be the same": "Numbers of two types meet: make new tensors in the type of the arguments.",
     "expected scalar type": "Numbers of two types meet: make new tensors in the type of the arguments.",
     "must have the same dtype": "Numbers of two types meet: make new tensors in the type of the arguments.",
 }
@@ -43,13 +44,13 @@ class Caller:
         self.arguments = tuple(arguments)
         self.signature = signature or f"{name}({', '.join(arguments)})"
 
-    def __call__(self, arguments: Sequence[Any], says: str = "", wants_gradient: Sequence[str] = ()) -> Any:
-        """The result for copies of these arguments.
+    def __call__(self, arguments: Sequence[Any], says: str = "") -> Any:
+        """The result for copies of these arguments; networks and functions are handed over themselves.
 
         Raises:
             Refused: the function raises, or changes an argument, a global random number or a setting of PyTorch.
         """
-        return self.with_inputs(arguments, says, wants_gradient)[0]
+        return self.with_inputs(arguments, says)[0]
 
     def with_inputs(
         self, arguments: Sequence[Any], says: str = "", wants_gradient: Sequence[str] = ()

@@ -102,10 +102,11 @@ class Values:
             raise Refused(self._reason(seen, wrong, names) + self._worked(wrong, names))
 
     def _reason(self, seen: Sequence[Seen], wrong: Sequence[Seen], names: Sequence[str]) -> str:
-        if reason := self._known([s for s in wrong if not s.case.says] or wrong):
-            return reason
         plain = [s for s in seen if not s.case.says]
         wrong_plain = [s for s in wrong if not s.case.says]
+        # A mistake explains every plain case, also those that come out right; in special ones it may take other forms.
+        if reason := self._known(plain if wrong_plain else [*plain, *wrong]):
+            return reason
         if not wrong_plain and plain:
             extra = " It is not a number there." if relations.not_finite(wrong[0].answer, wrong[0].expected) else ""
             return f"It is right in the {len(plain)} plain cases, but not with {wrong[0].case.says}.{extra}"
@@ -121,18 +122,18 @@ class Values:
             return f"It is right in {len(plain) - len(wrong_plain)} of {len(plain)} plain cases only."
         return "The values are not right."
 
-    def _known(self, wrong: Sequence[Seen]) -> str | None:
+    def _known(self, seen: Sequence[Seen]) -> str | None:
         """What to say if the answers are those of a mistake, or of up to three at once."""
         for many in (1, 2, 3):
             for chosen in itertools.combinations(self.mistakes, many):
                 flags = {name: value for mistake in chosen for name, value in mistake.flags.items()}
-                if len(flags) == sum(len(m.flags) for m in chosen) and self._is(flags, wrong):
+                if len(flags) == sum(len(m.flags) for m in chosen) and self._is(flags, seen):
                     says = " ".join(m.says for m in chosen)
                     return says if many == 1 else f"{('Two', 'Three')[many - 2]} things at once. {says}"
         return None
 
-    def _is(self, flags: dict[str, Any], wrong: Sequence[Seen]) -> bool:
-        for s in wrong:
+    def _is(self, flags: dict[str, Any], seen: Sequence[Seen]) -> bool:
+        for s in seen:
             try:
                 with np.errstate(all="ignore"):
                     mistaken = self.reference(*s.plain, **flags)

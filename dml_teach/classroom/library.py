@@ -77,7 +77,7 @@ def used(function: Any, names: Sequence[str]) -> str | None:
 
 def _spoken_of(function: FunctionType) -> Iterator[Any]:
     """Every object that a function's names lead to: globals, what it closes over, attributes of the house's modules."""
-    names = set(_names(function.__code__))
+    names = list(dict.fromkeys(_names(function.__code__)))
     held = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
     held += list(function.__defaults__ or ()) + list((function.__kwdefaults__ or {}).values())
     held += [function.__globals__[name] for name in names if name in function.__globals__]
@@ -89,7 +89,7 @@ def _spoken_of(function: FunctionType) -> Iterator[Any]:
             yield from _attributes(value, names)
 
 
-def _attributes(value: Any, names: set[str], depth: int = 2) -> Iterator[Any]:
+def _attributes(value: Any, names: Sequence[str], depth: int = 2) -> Iterator[Any]:
     for name in names:
         found = getattr(value, name, None)
         if found is not None:

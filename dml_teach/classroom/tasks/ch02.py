@@ -30,7 +30,7 @@ def tempered(
 ) -> float:
     """Halve an interval of ln T a hundred times."""
     wanted = entropy * (math.log(2) if bits else 1) / (len(logits) if summed else 1)
-    low, high = math.log(1e-5), math.log(1e7)
+    low, high = math.log(1e-4), math.log(1e6)
     for _ in range(100):
         middle = (low + high) / 2
         if mean_doubt(logits, math.exp(middle), of_mean) < wanted:

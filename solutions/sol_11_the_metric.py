@@ -1,0 +1,227 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Exercise 11: The metric
+#
+# | | |
+# |---|---|
+# | **Difficulty** | ●●● |
+# | **Time** | 45 minutes |
+# | **You need** | chapter 11: the protocol, average precision, ties |
+# | **Points** | 12: two functions with 4 points each, one question with 4 |
+#
+# An answer page shows ten images, not 15 913. And an evaluation that forgets two rules, of which one flatters and one hurts.
+#
+# Write your code where it says `NotImplementedError`, run the cell, then run the check below it. It answers in words. When you are stuck,
+# `check.NAME.hint(1)`, then 2, then 3.
+
+# %%
+import matplotlib.pyplot as plt
+import torch
+from torch import Tensor
+
+from dml_teach import plots
+from dml_teach.classroom import check
+
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## 1. A list that is cut off
+#
+# One query. Sort the gallery by distance (of two at the same distance the earlier one in the gallery stands first), strike what is left out,
+# and keep the first `depth` images. With $n$ good images **in the whole gallery**, of which the $k$-th stands at rank $r_k$,
+#
+# $$AP@\text{depth} = \frac1n \sum_{k \,:\, r_k \leq \text{depth}} \frac{k}{r_k} .$$
+#
+# Good images beyond the end count as not found. A query without a good image has an AP of 0.
+
+# %% task="truncated_average_precision"
+
+
+def truncated_average_precision(
+    distances: Tensor, good: Tensor, left_out: Tensor, depth: int
+) -> float:
+    """Average precision of one query, whose list is cut off after `depth` images.
+
+    Args:
+        distances: (G,), small is near.
+        good: (G,) bool, which images are right.
+        left_out: (G,) bool, which take no rank; none of them is good.
+        depth: at least 1; it may be more than there are.
+
+    Returns:
+        From 0 to 1.
+    """
+    ### BEGIN SOLUTION
+    order = torch.argsort(distances, stable=True)
+    hit = good[order][~left_out[order]][:depth]
+    ranks = hit.nonzero().flatten() + 1
+    found = torch.arange(1, len(ranks) + 1)
+    return (found / ranks).sum().item() / max(int(good.sum()), 1)
+    ### END SOLUTION
+
+
+# %% test="truncated_average_precision" points=4
+check.truncated_average_precision(truncated_average_precision)
+### BEGIN HIDDEN TESTS
+assert check.truncated_average_precision(
+    truncated_average_precision, seed=1101
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# The same list, cut off earlier and later:
+
+# %% picture="Average precision of one list of 40 images against the depth at which it is cut off. It starts at 0.2, rises in steps at each of the five good images, and is level after the last one."
+generator = torch.Generator().manual_seed(3)
+distances = torch.rand(40, generator=generator)
+good = torch.zeros(40, dtype=torch.bool)
+good[distances.argsort()[torch.tensor([0, 2, 3, 11, 24])]] = True
+nothing = torch.zeros(40, dtype=torch.bool)
+depths = range(1, 41)
+figure, axis = plt.subplots(figsize=(6, 2.6), layout="constrained")
+axis.step(
+    depths,
+    [
+        truncated_average_precision(distances, good, nothing, d)
+        for d in depths
+    ],
+    where="post",
+    color=plots.COLOURS[0],
+)
+axis.set_xlabel("depth")
+axis.set_ylabel("AP")
+axis.set_ylim(0, 1)
+plt.show()
+
+# %% [markdown]
+# ## 2. Find the bug
+#
+# The protocol of Market-1501, from distances to mAP and rank-1. There are **four faults** in this program; each has been found in public code.
+# (Identities count from 1; 0 is a distractor, -1 junk.)
+
+
+# %%
+def faulty_evaluate(
+    distances, query_ids, gallery_ids, query_cams, gallery_cams
+):
+    """mAP and rank-1, shares from 0 to 1."""
+    precisions, firsts = [], []
+    for q in range(len(query_ids)):
+        order = distances[q].flip(0).argsort(stable=True)
+        order = len(gallery_ids) - 1 - order
+        hit = gallery_ids[order] == query_ids[q]
+        ranks = hit.nonzero().flatten() + 1
+        found = torch.arange(1, len(ranks) + 1)
+        precisions.append((found / ranks).sum() / max(len(ranks), 1))
+        firsts.append(hit[0])
+    mean_precision = torch.stack(precisions).mean().item()
+    return mean_precision, torch.stack(firsts).double().mean().item()
+
+
+# The worked example of chapter 11; by the rules mAP is 1/2 and rank-1 is 0.
+worked = (
+    torch.tensor([[0.10, 0.30, 0.20, 0.40, 0.35, 0.50]]),
+    torch.tensor([1]),
+    torch.tensor([1, 1, 0, 2, -1, 1]),
+    torch.tensor([1]),
+    torch.tensor([1, 2, 3, 1, 2, 3]),
+)
+precision, first = faulty_evaluate(*worked)
+print(f"mAP {precision:.3f}, rank-1 {first:.3f}")
+
+# %% task="mended_evaluate"
+
+
+def mended_evaluate(
+    distances: Tensor,
+    query_ids: Tensor,
+    gallery_ids: Tensor,
+    query_cams: Tensor,
+    gallery_cams: Tensor,
+) -> tuple[float, float]:
+    """mAP (the sum) and rank-1 under Market-1501's protocol, over the queries that have a match.
+
+    Args:
+        distances: (Q, G), small is near; ties go by place in the gallery.
+        query_ids: (Q,) int64, from 1.
+        gallery_ids: (G,) int64, from 1; 0 is a distractor, -1 junk.
+        query_cams: (Q,) int64.
+        gallery_cams: (G,) int64.
+
+    Returns:
+        Two shares from 0 to 1.
+    """
+    ### BEGIN SOLUTION
+    precisions, firsts = [], []
+    for q, row in enumerate(distances):
+        same = gallery_ids == query_ids[q]
+        struck = (gallery_ids == -1) | (
+            same & (gallery_cams == query_cams[q])
+        )
+        order = row.argsort(stable=True)
+        hit = same[order][~struck[order]]
+        if hit.any():
+            ranks = hit.nonzero().flatten() + 1
+            k = torch.arange(1, len(ranks) + 1)
+            precisions.append((k / ranks).mean().item())
+            firsts.append(float(hit[0]))
+    return sum(precisions) / len(firsts), sum(firsts) / len(firsts)
+    ### END SOLUTION
+
+
+# %% test="mended_evaluate" points=4
+check.mended_evaluate(mended_evaluate)
+### BEGIN HIDDEN TESTS
+assert check.mended_evaluate(mended_evaluate, seed=1102)
+assert mended_evaluate(*worked) == (0.5, 0.0)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 3. Question
+#
+# *Two errors that cancel.* Somebody's program gives the same mAP as the official one on one data set, to the second digit. It counts the same
+# camera as good, and it counts junk as wrong. Why may the number still be right, why must the program not be used, and which test would you
+# write that it can not pass?
+#
+# | points | for |
+# |---|---|
+# | 1 | the same camera as good raises mAP: the next frames of the same film are easily found |
+# | 1 | junk as wrong lowers it: half persons stand near the top and push good ones down |
+# | 1 | the two cancel on this set and with this network alone; the order of two methods may turn round |
+# | 1 | a test: a worked list with ranks by hand that breaks one rule at a time, or random labels against a slow reference, with ties |
+
+# %% [markdown] question="two_errors_that_cancel" points=4
+# ### BEGIN SOLUTION
+# The first error flatters. A query's neighbours in the film look exactly like it and stand at the top; if they count, the precision there is
+# high. The second error hurts. Junk boxes show half of the right person, so they stand near the top as well; if they take ranks and count as
+# wrong, all good images move down. On one data set and with one network the two may be equally large.
+#
+# They depend on different things, the first on how many frames there are of one camera, the second on how much junk the detector made and how
+# the network sees halves of people. With another set, or a better network, they no longer cancel, and a comparison of two networks may come
+# out the wrong way round.
+#
+# I would write a list of six images by hand: one of the same camera at rank 1, a junk box at rank 2, a stranger, then a good one. By the rules
+# AP is 1/2. Then variants in which only one of the two is there, so that one error can not hide behind the other. After that, a hundred random
+# cases of whole-number distances, which make ties, against a slow program that follows the rules in words.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## Where you are
+
+# %%
+check.progress()
