@@ -16,7 +16,6 @@ import nbformat
 from nbclient.exceptions import DeadKernelError
 from nbformat import ValidationError
 from nbgrader.preprocessors import Execute
-from nbgrader.preprocessors.execute import UnresponsiveKernelError
 
 from dml_teach.classroom import guard
 
@@ -124,8 +123,10 @@ def main() -> None:
     runner.job = job
     try:
         runner.preprocess(notebook, {"metadata": {"path": str(Path.cwd())}})
-    except (DeadKernelError, UnresponsiveKernelError) as error:
-        report(-1, died=type(error).__name__)
+    except DeadKernelError:
+        report(-1, died="its Python process died")
+    except Exception as error:  # of the wires to a kernel that answers no more there are many kinds
+        report(-1, died=f"its Python process answered no more ({type(error).__name__})")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from dml_teach.files import write_atomic, write_json
 
 STATE = "graded.json"
 TO_READ = "to be read"
+REMARKS = 4
+"""How many remarks a reason has: whoever spoils a hundred functions has done one thing."""
 
 
 @dataclass
@@ -150,8 +152,10 @@ def _grade(course: Course, submission: Submission, job: Job) -> Verdict:
         verdict.status, verdict.reason = "failed", f"could not be graded ({type(error).__name__}); see grading.log"
         return verdict
     verdict.status = "stopped" if job.outcome.stopped else "graded"
-    remarks += fitted.remarks + job.remarks
-    verdict.reason = "; ".join([job.outcome.stopped] * bool(job.outcome.stopped) + remarks)
+    remarks += fitted.remarks + list(dict.fromkeys(job.remarks))
+    if len(remarks) > REMARKS:
+        remarks[REMARKS:] = [f"and {len(remarks) - REMARKS} remarks more"]
+    verdict.reason = "; ".join(filter(None, [job.outcome.stopped, *remarks]))
     return verdict
 
 

@@ -23,8 +23,8 @@ PROTECTED = ("builtins", "math", "random", "numpy", "torch", "torch.nn.functiona
 HOUSE = "dml_teach"
 PROOF = "application/x-dml-teach-proof+json"
 HIDDEN = "a hidden test"
-CHANGING = ("builtins.input", "builtins.display", "builtins.get_ipython", "torch.manual_seed")
-"""What the kernel or PyTorch sets anew by itself."""
+CHANGING = ("builtins.input", "builtins.display", "builtins.get_ipython")
+"""What the kernel sets anew for each cell."""
 
 
 class TestFailed(AssertionError):
@@ -46,6 +46,7 @@ class Guard:
         self._builtins = dict(vars(builtins))
         # Checks load their tasks when they are first used, which is after this; an exercise without any needs none.
         self._saved = list(_places(registry.by_name() if HOUSE in imports else {}))
+        self._names = list(_names())
         self._compile, self._exec, self._parse = compile, exec, ast.parse
         self._publish = get_ipython().display_pub.publish  # type: ignore[name-defined]  # noqa: F821
 
@@ -108,8 +109,36 @@ class Guard:
             now = get()
             if now is not value and not (isinstance(value, tuple) and _same(now, value)):
                 put(value)
-                changed.append(label)
+                if not _torchs_own(now, value):
+                    changed.append(label)
+        for label, owner, before in self._names:
+            for name in set(vars(owner)) - before:
+                if isinstance(owner, type) or name in self._builtins:
+                    delattr(owner, name)
+                    changed.append(f"{label}.{name}")
         return changed
+
+
+def _torchs_own(now: Any, before: Any) -> bool:
+    """Whether PyTorch has put a function of its own around another, as it does with the steps of optimizers."""
+    home = str(Path(sys.modules["torch"].__file__ or "").parent) if "torch" in sys.modules else "?"
+    code = getattr(now, "__code__", None)
+    return getattr(now, "__wrapped__", None) is before and code is not None and code.co_filename.startswith(home)
+
+
+def _names() -> Iterator[tuple[str, Any, set[str]]]:
+    """The modules and classes of the library, and PyTorch's tensor, with the names that they have.
+
+    A new name in a class hides one of its parents', a new name in a module may hide one of Python's own.
+    """
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType) and (name == HOUSE or name.startswith(HOUSE + ".")):
+            yield name, module, set(vars(module))
+            for key, value in list(vars(module).items()):
+                if isinstance(value, type) and value.__module__ == name:
+                    yield f"{name}.{key}", value, set(vars(value))
+    if torch := sys.modules.get("torch"):
+        yield "torch.Tensor", torch.Tensor, set(vars(torch.Tensor))
 
 
 def _same(now: Any, before: tuple[Any, ...]) -> bool:

@@ -9,7 +9,7 @@ import nbformat
 from dml_teach.classroom import leaks, masters, pictures, release, students
 from dml_teach.classroom.grading import grade
 from dml_teach.classroom.masters import Master
-from dml_teach.errors import DmlTeachError
+from dml_teach.errors import DataError, DmlTeachError
 
 SITE = Path("book/site/_build/html")
 
@@ -27,7 +27,12 @@ def verify(course: Path, site: Path | None = None, tell: Callable[[str, list[str
     course = masters.course_folder(course)
     found = masters.read_all(course / "solutions")
     tell(f"{len(found)} masters are well formed", [])
-    performed = pictures.perform_all(found)
+    try:
+        performed = pictures.perform_all(found)
+    except DataError as error:
+        tell("the masters run", [str(error)])
+        return False
+    tell("the masters run", [])
     printed = {name: given.printed for name, given in performed.items()}
     hidden = leaks.secrets(found, leaks.public(course), printed)
     sound = True

@@ -34,8 +34,8 @@ class Limits:
 
     @property
     def cell_seconds(self) -> int:
-        """Seconds for one cell: a quarter of the time, so that an endless one leaves some for the others."""
-        return max(1, int(self.seconds / 4))
+        """Seconds for one cell: a third of the time, so that an endless one leaves some for the others."""
+        return max(1, int(self.seconds / 3))
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _read(stream: IO[str], outcome: Outcome) -> None:
         except json.JSONDecodeError:
             continue  # cut off by the end of the child
         if "died" in report:
-            outcome.stopped = "its Python process died"
+            outcome.stopped = report["died"]
         else:
             outcome.cells[report["cell"]] = report
 

@@ -11,7 +11,7 @@ from tests.classroom.handed_in import HandedIn, cells, edited, raw
 
 pytest.importorskip("nbgrader", reason="the extra classroom is not installed")
 
-LIMITS = Limits(seconds=36, memory=900 * 2**20)
+LIMITS = Limits(seconds=27, memory=900 * 2**20)
 LOOP = "def root_of_marbles(marbles):\n    while True:\n        pass"
 HUNGRY = "def root_of_marbles(marbles):\n    kept = []\n    while True:\n        kept.append(bytearray(2**24))"
 CRASH = "import os\ndef root_of_marbles(marbles):\n    os._exit(0)"
