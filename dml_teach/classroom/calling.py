@@ -81,7 +81,7 @@ class Caller:
         except (OutOfBounds, Refused):
             raise
         except NotImplementedError as error:
-            if own_frames(error):
+            if _is_a_stub(error):
                 raise Unwritten("Not written yet.") from None
             raise Refused(self.of_error(error, situation)) from None
         except (SystemExit, KeyboardInterrupt):
@@ -112,7 +112,8 @@ class Caller:
                 raise Refused(
                     f"It changes {what}, and everybody else in the program would notice. "
                     + (
-                        "Draw from the generator that is passed in, if there is one; this task needs no other chance."
+                        "Draw from the generator that is passed in, if there is one; this task needs no other chance. "
+                        "(A DataLoader draws one number whenever it starts.)"
                         if "random" in what
                         else "Use a `with` block, which puts it back."
                     )
@@ -145,6 +146,12 @@ def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
     linecache.checkcache()
     steps = traceback.extract_tb(error.__traceback__)
     return [step for step in steps if not step.filename.startswith(NOT_THEIRS)]
+
+
+def _is_a_stub(error: NotImplementedError) -> bool:
+    """Whether the student's own code raises it, and not something that PyTorch can not do."""
+    frames = own_frames(error)
+    return type(error) is NotImplementedError and bool(frames) and (frames[-1].line or "raise").startswith("raise")
 
 
 def _world() -> dict[str, Any]:

@@ -17,10 +17,13 @@ from dml_teach.classroom.calling import NOT_THEIRS
 from dml_teach.classroom.task import Refused
 
 DEEP = 50  # functions looked into
+CHECKER = "classroom"
 
 
 def told(name: str) -> str:
     """What one says."""
+    if name == CHECKER:
+        return "It asks the checks for the answer. Write it from the formula; hint(1) to hint(3) go step by step."
     return (
         f"It leaves the work to the library: dml_teach's `{name}` is what this task asks you to write. Write it from "
         f"the "
@@ -59,6 +62,8 @@ def used(function: Any, names: Sequence[str]) -> str | None:
     wanted = {id(find(name)): name.rpartition(".")[2] for name in names}
     wanted |= {id(innermost(find(name))): name.rpartition(".")[2] for name in names}
     waiting, seen = [function], set[int]()
+    if _of_the_classroom(function):
+        return CHECKER
     while waiting and len(seen) < DEEP:
         now = waiting.pop()
         now = now.func if isinstance(now, functools.partial) else now
@@ -71,6 +76,8 @@ def used(function: Any, names: Sequence[str]) -> str | None:
         for value in _spoken_of(now):
             if id(value) in wanted:
                 return wanted[id(value)]
+            if _of_the_classroom(value):
+                return CHECKER
             waiting.append(value)
     return None
 
@@ -96,6 +103,12 @@ def _attributes(value: Any, names: Sequence[str], depth: int = 2) -> Iterator[An
             yield found
             if depth and (inspect.ismodule(found) or inspect.isclass(found)):
                 yield from _attributes(found, names, depth - 1)
+
+
+def _of_the_classroom(value: Any) -> bool:
+    """Whether it is a part of the checks themselves; `check`, which notebooks hold, is none of their answers."""
+    home = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", "")
+    return str(home).startswith(("dml_teach.classroom.tasks", "dml_teach.classroom.slow"))
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -150,6 +150,25 @@ def _memory() -> float:
 
 
 @contextlib.contextmanager
+def no_way_out() -> Iterator[None]:
+    """exit() and quit() in a notebook end its kernel without an exception; within, they raise one."""
+    found = sys.modules.get("IPython")
+    shell: Any = found.get_ipython() if found is not None else None
+    if shell is None:
+        yield
+        return
+
+    def refuse() -> None:
+        raise SystemExit
+
+    shell.ask_exit = refuse
+    try:
+        yield
+    finally:
+        del shell.ask_exit
+
+
+@contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Whatever happens inside, the global random numbers and PyTorch's defaults are afterwards as they were."""
     import random

@@ -62,9 +62,14 @@ def labels_for(rng: np.random.Generator, images: int, classes: int) -> Tensor:
     return tensor(rng.integers(0, classes, images), torch.int64)
 
 
+def is_table(value: Any) -> bool:
+    """Whether it is a tensor with rows and columns."""
+    return isinstance(value, Tensor) and value.ndim >= 2
+
+
 def turned(values: Tensor) -> Tensor:
     """The same numbers, but lying in memory column by column."""
-    return values.T.contiguous().T
+    return values.transpose(-1, -2).contiguous().transpose(-1, -2)
 
 
 def extreme(rng: np.random.Generator, *shape: int) -> Tensor:

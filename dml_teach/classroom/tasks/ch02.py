@@ -60,7 +60,7 @@ def entropy_cases(rng: np.random.Generator) -> list[Case]:
 
 
 def _near(answer: float, logits: Array, entropy: float) -> bool:
-    return abs(mean_doubt(logits, answer) - entropy) > 0.02
+    return abs(mean_doubt(logits, answer) - entropy) > 0.005
 
 
 TEMPERATURE = Task(

@@ -60,6 +60,7 @@ def lists(rng: np.random.Generator, gallery: int, ties: bool = False) -> tuple[T
     """Distances, which images are good, which are left out; never both."""
     distances = slow.tensor(rng.integers(0, 4, gallery)) * 1.0 if ties else slow.tensor(rng.permutation(gallery) / 10.0)
     kind = torch.tensor(rng.choice(3, gallery, p=[0.4, 0.35, 0.25]))
+    kind[int(rng.integers(gallery))] = 1
     return distances, kind == 1, kind == 2
 
 
