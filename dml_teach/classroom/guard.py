@@ -19,12 +19,19 @@ from typing import Any
 
 from dml_teach.classroom import registry
 
-PROTECTED = ("builtins", "math", "random", "numpy", "torch", "torch.nn.functional", "torch.testing")
+PROTECTED = {
+    *("builtins", "math", "random", "numpy", "numpy.linalg", "numpy.random"),
+    *("torch", "torch.nn", "torch.nn.functional", "torch.optim", "torch.testing"),
+}
+"""Modules that tests rely on; besides, all that a module of the library has imported by name."""
 HOUSE = "dml_teach"
 PROOF = "application/x-dml-teach-proof+json"
 HIDDEN = "a hidden test"
-CHANGING = ("builtins.input", "builtins.display", "builtins.get_ipython")
-"""What the kernel sets anew for each cell."""
+CHANGING = {
+    *("builtins.input", "builtins.display", "builtins.get_ipython"),
+    *("sys.excepthook", "sys.displayhook", "sys.unraisablehook", "warnings.showwarning", "threading.excepthook"),
+}
+"""What the kernel sets anew for each cell, or may."""
 
 
 class TestFailed(AssertionError):
@@ -169,9 +176,10 @@ Place = tuple[str, Callable[[], Any], Callable[[Any], None], Any]
 
 def _places(checks: dict[str, Any]) -> Iterator[Place]:
     """Everything that can be put back: what it is called, how to read it, how to write it, what it was."""
+    house = [module for name, module in list(sys.modules.items()) if name == HOUSE or name.startswith(HOUSE + ".")]
+    used = {one.__name__ for module in house for one in vars(module).values() if isinstance(one, ModuleType)}
     for name, module in list(sys.modules.items()):
-        house = name == HOUSE or name.startswith(HOUSE + ".")
-        if not isinstance(module, ModuleType) or not (house or name in PROTECTED):
+        if not isinstance(module, ModuleType) or not (module in house or name in PROTECTED | used):
             continue
         yield f"sys.modules[{name!r}]", _reader(sys.modules, name), _writer(sys.modules, name), module
         yield from _entries(name, module.__dict__)

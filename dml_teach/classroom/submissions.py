@@ -157,7 +157,12 @@ def fit(submitted: Any, handed_out: Any) -> Fitted:
             fitted.remarks.append(f"test '{cell.metadata[role]}' was changed; restored")
         if mine is not None and not (role == "question" and not mine.source.strip()):
             cell.source = mine.source
-        cells += [cell, *added.get(place, [])]
+        behind = added.get(place, [])
+        if role == "question" and cell.source == handed_out.cells[place].source:  # some write it below instead
+            words = [one for one in behind if one.cell_type == "markdown"]
+            cell.source = "\n\n".join([one.source for one in words]) or cell.source
+            behind = [one for one in behind if one not in words]
+        cells += [cell, *behind]
     fitted.notebook.cells = cells
     return fitted
 
@@ -181,12 +186,11 @@ def _owners(submitted: list[Any], handed_out: list[Any]) -> dict[int, int]:
     claim(lambda known, cell: _defines(cell, known.metadata.get("task")))
     claim(lambda known, cell: known.id == cell.id)
     claim(lambda known, cell: known.source.strip() == cell.source.strip())
-    for place, known in enumerate(
-        handed_out
-    ):  # text of a question whose marks are lost: it stands behind the same cell
+    # An answer whose marks and question are lost still stands behind the same cell.
+    for place, known in enumerate(handed_out):
         after = owners.get(place - 1, len(submitted)) + 1
-        free = after < len(submitted) and after not in owners.values()
-        if place not in owners and free and submitted[after].cell_type == known.cell_type:
+        free = place not in owners and after < len(submitted) and after not in owners.values()
+        if "question" in known.metadata and free and submitted[after].cell_type == known.cell_type:
             owners[place] = after
     return owners
 

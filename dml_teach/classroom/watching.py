@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import matplotlib
 import psutil
 
 import dml_teach
@@ -46,15 +47,15 @@ class Outcome:
     stopped: str = ""
 
 
-def run(job: dict[str, Any], limits: Limits, beside: Path | None = None) -> Outcome:
+def run(job: dict[str, Any], limits: Limits, recordings: Path | None = None) -> Outcome:
     """Run a job in a child, in an empty folder that is removed afterwards.
 
     Args:
         job: `notebook`, `tests`, `imports` and `variables`, see `child`.
         limits: what it may take.
-        beside: a folder whose content the notebook finds as `../book`, or None.
+        recordings: a folder of which the notebook finds a copy at ../book/recordings, or None.
     """
-    with _scratch(beside) as folder:
+    with _scratch(recordings) as folder:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment |= {
             "HOME": str(folder),
@@ -64,7 +65,7 @@ def run(job: dict[str, Any], limits: Limits, beside: Path | None = None) -> Outc
             "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
             "JUPYTER_DATA_DIR": str(folder / "jupyter"),
             "JUPYTER_RUNTIME_DIR": str(folder / "jupyter"),
-            "MPLCONFIGDIR": str(_fonts()),
+            "MPLCONFIGDIR": str(folder / "matplotlib"),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
             **job["variables"],
         }
@@ -179,24 +180,19 @@ def _quietly(action: Any) -> None:
         return  # ended meanwhile
 
 
-def _fonts() -> Path:
-    """Where matplotlib keeps its list of fonts, made once and used by all: looking for fonts takes seconds."""
-    import matplotlib
-
-    return Path(matplotlib.get_cachedir())
-
-
 @contextmanager
-def _scratch(beside: Path | None) -> Iterator[Path]:
+def _scratch(recordings: Path | None) -> Iterator[Path]:
     """A fresh folder with a copy of the library, which the submission may spoil, and an empty place to work in."""
     folder = Path(tempfile.mkdtemp(prefix="dml-"))
     try:
-        for name in ("exercises", "tmp", "jupyter", "ipython"):
+        for name in ("exercises", "tmp", "jupyter", "ipython", "matplotlib"):
             (folder / name).mkdir()
         source = Path(dml_teach.__file__).parent
         shutil.copytree(source, folder / "library" / "dml_teach")
-        if beside is not None:
-            (folder / "book").symlink_to(beside.resolve(), target_is_directory=True)
+        for known in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):  # looking for fonts takes seconds
+            shutil.copy(known, folder / "matplotlib")
+        if recordings is not None and recordings.is_dir():
+            shutil.copytree(recordings, folder / "book" / "recordings")
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -203,6 +203,13 @@ def test_an_answer_wiped_out_is_no_answer(master, exercise):
     assert texts(fit.notebook)["question-why_a_limit"] == students.UNANSWERED
 
 
+def test_an_answer_in_a_cell_below_the_question_is_the_answer(master, exercise):
+    made = handed_in.notebook(master, question_why_a_limit=students.UNANSWERED)
+    made.cells += [nbformat.v4.new_markdown_cell("They roll."), nbformat.v4.new_markdown_cell("Away.")]
+    fit = fitted(made, exercise)
+    assert texts(fit.notebook)["question-why_a_limit"] == "They roll.\n\nAway."
+
+
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_whatever_is_cut_shuffled_and_doubled_each_cell_comes_once_and_in_order(master, data):

@@ -200,7 +200,7 @@ THIRTY = {
     "exits": Made(write_first("def reverse_kl_gradient(logits, target):\n    raise SystemExit(0)"), 0, 4),
     "looping in a function": Made(write_first(LOOP), 0, 4),
     "looping in a cell": Made(own_cell("while True:\n    pass"), 4, 4),
-    "deaf": Made(own_cell(DEAF, -1), 4, 4, "stopped", "stopped after"),
+    "deaf": Made(own_cell(DEAF, -1), 4, 4, "stopped"),
     "hungry": Made(own_cell(HUNGRY, -1), 4, 4, "stopped", "memory"),
     "hungry with children": Made(own_cell(FORKS, -1), 4, 4, "stopped", "memory"),
     "crashing": Made(own_cell("import os\nos.kill(os.getpid(), 9)", -1), 4, 4, "stopped", "died"),
