@@ -34,7 +34,7 @@ CHANGING = {
 """What the kernel sets anew for each cell, or may."""
 
 
-class TestFailed(AssertionError):
+class NotPassed(AssertionError):
     """A test of the grading did not pass; the message says which and why."""
 
 
@@ -67,7 +67,7 @@ class Guard:
             names: the student's namespace.
             proof: what nobody can know who has not come to the end of this function.
 
-        Raises `TestFailed`.
+        Raises `NotPassed`.
         """
         changed = self.restore()
         if changed:
@@ -80,7 +80,7 @@ class Guard:
                 if name in names:
                     space[name] = names[name]
                 elif name in tested:
-                    raise TestFailed(f"{name} is not defined") from None
+                    raise NotPassed(f"{name} is not defined") from None
         for part, told in ((source, ""), (hidden, HIDDEN)):
             self._run(part, told, space)
             if part is source:  # as if it had run where the student is
@@ -98,9 +98,9 @@ class Guard:
                     self._exec(self._compile(ast.Module([statement], []), "<test>", "exec"), space)
                     failed = False
             except BaseException as error:
-                raise TestFailed(": ".join(filter(None, (told, _words(error))))) from None
+                raise NotPassed(": ".join(filter(None, (told, _words(error))))) from None
             if failed:
-                raise TestFailed(told or "the checker did not accept it; its words stand above") from None
+                raise NotPassed(told or "the checker did not accept it; its words stand above") from None
 
     def restore(self) -> list[str]:
         """Put back what was changed since the guard was made; returns the names, for the instructor."""
@@ -120,7 +120,7 @@ class Guard:
                     changed.append(label)
         for label, owner, before in self._names:
             for name in set(vars(owner)) - before:
-                if isinstance(owner, type) or name in self._builtins:
+                if not isinstance(owner, ModuleType) or name in self._builtins:
                     delattr(owner, name)
                     changed.append(f"{label}.{name}")
         return changed
@@ -134,15 +134,16 @@ def _torchs_own(now: Any, before: Any) -> bool:
 
 
 def _names() -> Iterator[tuple[str, Any, set[str]]]:
-    """The modules and classes of the library, and PyTorch's tensor, with the names that they have.
+    """The modules, classes and objects of the library, and PyTorch's tensor, with the names that they have.
 
-    A new name in a class hides one of its parents', a new name in a module may hide one of Python's own.
+    A new name in an object hides one of its class's, in a class one of its parents', in a module one of Python's own.
     """
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and (name == HOUSE or name.startswith(HOUSE + ".")):
             yield name, module, set(vars(module))
             for key, value in list(vars(module).items()):
-                if isinstance(value, type) and value.__module__ == name:
+                ours = value.__module__ == name if isinstance(value, type) else _is_ours(value)
+                if ours and hasattr(value, "__dict__"):
                     yield f"{name}.{key}", value, set(vars(value))
     if torch := sys.modules.get("torch"):
         yield "torch.Tensor", torch.Tensor, set(vars(torch.Tensor))

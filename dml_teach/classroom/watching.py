@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -90,7 +90,7 @@ def run(job: dict[str, Any], limits: Limits, recordings: Path | None = None) -> 
             _feed(child.stdin, json.dumps(job))
             stopped = _watch(child, limits)
         finally:
-            end(child)
+            end(child, folder)
             reader.join(5)
         outcome.stopped = stopped or outcome.stopped
         return outcome
@@ -152,25 +152,33 @@ def _family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def end(child: subprocess.Popen[str]) -> None:
+def end(child: subprocess.Popen[str], home: Path) -> None:
     """End a child and everything that it started, whatever groups or sessions those made for themselves.
 
-    Descendants go first, while the child still lives and inherits their orphans; again, until none is left, because
-    one may fork while another is being ended.
+    Its descendants are found by descent while it lives and inherits their orphans, and all by `home`, the HOME that
+    they were given. They are ended again and again until none is left, because one may fork while another is ended.
     """
     for _ in range(50):
-        below = _family(child.pid)[1:] if child.poll() is None else []
-        if not below:
+        left = {one.pid: one for one in [*_family(child.pid)[1:], *_at_home(home)] if one.pid != child.pid}
+        if not left:
             break
-        for process in below:
+        for process in left.values():
             _quietly(process.suspend)
-        for process in below:
+        for process in left.values():
             _quietly(process.kill)
-        psutil.wait_procs(below, timeout=1)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, 9)
+        psutil.wait_procs(list(left.values()), timeout=1)
     child.kill()
     child.wait()
+
+
+def _at_home(home: Path) -> Iterator[psutil.Process]:
+    """Processes whose HOME is that folder."""
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("HOME") == str(home):
+                yield process
+        except psutil.Error:
+            continue  # somebody else's, or ended meanwhile
 
 
 def _quietly(action: Any) -> None:

@@ -58,14 +58,11 @@ def raw(content: bytes) -> Callable[[Path, Master], None]:
 
 
 def before(text: str) -> Callable[[Path, Master], None]:
-    """A right submission, with a cell of the student's own at its beginning."""
-    return own(text, 0)
+    """A submission that is wrong in the first task, with a cell of the student's own at its beginning."""
 
-
-def own(text: str, place: int) -> Callable[[Path, Master], None]:
     def write(folder: Path, master: Master) -> None:
         made = notebook(master, task_count_marbles=WRONG)
-        made.cells.insert(place, nbformat.v4.new_code_cell(code(text)))
+        made.cells.insert(0, nbformat.v4.new_code_cell(code(text)))
         save(folder, made)
 
     return write

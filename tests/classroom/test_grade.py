@@ -2,18 +2,24 @@
 
 import csv
 
+import nbformat
+import psutil
 import pytest
 
 from dml_teach.classroom import grading, masters
 from dml_teach.classroom.watching import Limits
 from tests.classroom import handed_in, samples
-from tests.classroom.handed_in import HandedIn, cells, edited, raw
+from tests.classroom.handed_in import HandedIn, before, cells, edited, raw
 
 pytest.importorskip("nbgrader", reason="the extra classroom is not installed")
 
 LIMITS = Limits(seconds=27, memory=900 * 2**20)
 LOOP = "def root_of_marbles(marbles):\n    while True:\n        pass"
 HUNGRY = "def root_of_marbles(marbles):\n    kept = []\n    while True:\n        kept.append(bytearray(2**24))"
+LEFT = "time.sleep(600)  # left behind by a submission"
+LEAVES = (
+    f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; {LEFT}'], start_new_session=True)"
+)
 CRASH = "import os\ndef root_of_marbles(marbles):\n    os._exit(0)"
 TRICKS = """
 import math, builtins
@@ -34,8 +40,8 @@ def tamper(made):
 
 
 SIX = {
-    "right": HandedIn(cells(), 4, 2),
-    "wrong": HandedIn(cells(task_count_marbles=handed_in.WRONG), 0, 2),
+    "right": HandedIn(edited(lambda made: made.cells.insert(0, nbformat.v4.new_code_cell(LEAVES))), 4, 2),
+    "wrong": HandedIn(before(TRICKS), 0, 2, "graded", "math.sqrt was replaced; put back"),
     "looping": HandedIn(cells(task_root_of_marbles=LOOP), 4, 0),
     "hungry": HandedIn(cells(task_root_of_marbles=HUNGRY), 4, 0, "stopped", "more than 900 MiB"),
     "crashing": HandedIn(cells(task_root_of_marbles=CRASH), 4, 0, "stopped", "died"),
@@ -133,6 +139,11 @@ def test_feedback_says_what_failed_but_shows_no_hidden_test(graded, master):
 def test_who_was_stopped_reads_why(graded):
     assert "more than 900 MiB" in page(graded, "hungry")
     assert "took too long" in page(graded, "looping")
+
+
+def test_what_a_submission_starts_does_not_outlive_it(graded):
+    left = [one for one in psutil.process_iter(["cmdline"]) if LEFT in " ".join(one.info["cmdline"] or [])]
+    assert left == []
 
 
 def test_no_solution_comes_near_the_submissions(graded):

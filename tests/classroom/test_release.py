@@ -205,6 +205,7 @@ def test_a_sound_tree_is_verified_in_words(whole, capsys):
     assert (status, said.count("ok    ")) == (0, 6), said
 
 
+@pytest.mark.slow
 def test_everything_that_is_not_so_is_told(whole, capsys):
     path = whole / "solutions/sol_04_marbles.py"
     path.write_text(path.read_text().replace("return square_root_wanted", "return -square_root_wanted"))
@@ -228,6 +229,7 @@ def test_a_master_that_does_not_run_is_told(whole, capsys):
     assert "sol_04_marbles.py: does not run: AssertionError: the root of 9 is 3" in said
 
 
+@pytest.mark.slow
 def test_a_solution_that_does_not_get_its_marks_is_told(whole):
     """One that passes where its author ran it, and not where it is graded."""
     pytest.importorskip("nbgrader", reason="the extra classroom is not installed")

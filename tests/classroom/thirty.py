@@ -176,6 +176,8 @@ SHADOWED = """
         passed = True
         def __getattr__(self, name):
             return lambda *a, **k: self
+    from dml_teach.classroom import check
+    check.reverse_kl_gradient = lambda *a, **k: Yes()
     check = Yes()
     all = any = max = abs = lambda *a, **k: True
     import torch
@@ -210,7 +212,9 @@ THIRTY = {
     "points changed": Made(best(more_points), 4, 4),
     "outputs faked": Made(best(fake_outputs), 0, 4),
     "checks patched": Made(own_cell(PATCHED, 2, first=WRONG), 0, 4, "graded", "was replaced; put back"),
-    "names shadowed": Made(own_cell(SHADOWED, 2, first=WRONG), 0, 4, "graded", "torch.Tensor.max was replaced"),
+    "names shadowed": Made(
+        own_cell(SHADOWED, 2, first=WRONG), 0, 4, "graded", "registry.check.reverse_kl_gradient was replaced"
+    ),
     "no notebook": Made(raw(b"%PDF-1.7 what is this"), 0, 0, "unreadable", "not a notebook"),
     "wrong encoding": Made(raw('{"cells": ["Grüße"]}'.encode("latin-1")), 0, 0, "unreadable", "not UTF-8"),
 }
