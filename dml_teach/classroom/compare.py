@@ -115,6 +115,8 @@ class Values:
             return f"It is right in the {len(plain)} plain cases, but not with {wrong[0].case.says}.{extra}"
         if any(relations.not_finite(s.answer, s.expected) for s in wrong_plain):
             return "It returns nan or infinity where there is a finite number."
+        if reason := relations.nearly([(s.answer, s.expected) for s in wrong_plain]):
+            return reason
         for law in self.laws:
             if any(not _obeys(law, s) for s in wrong_plain):
                 return law.says
@@ -123,9 +125,33 @@ class Values:
             return reason
         if place := relations.partly([(s.answer, s.expected) for s in wrong_plain], self.tolerance):
             return place
+        return self._otherwise(seen, plain, wrong)
+
+    def _otherwise(self, seen: Sequence[Seen], plain: Sequence[Seen], wrong: Sequence[Seen]) -> str:
+        """What can be said of an answer that is wrong in a way nobody has thought of."""
+        wrong_plain = [s for s in wrong if not s.case.says]
+        says = ["The values are not right, and it is none of the usual mistakes."]
         if len(wrong_plain) < len(plain):
-            return f"It is right in {len(plain) - len(wrong_plain)} of {len(plain)} plain cases only."
-        return "The values are not right."
+            says = [f"The values are right in {len(plain) - len(wrong_plain)} of {len(plain)} plain cases only."]
+        if self.parts:
+            good, bad = self._parts(wrong_plain)
+            says += [f"In all plain cases right: {', '.join(good)}; wrong: {', '.join(bad)}."] if good else []
+        right = {s.case.says: None for s in seen if s.case.says and s.case.says not in slow.FORMS}
+        right = {name: None for name in right if not any(s.case.says == name for s in wrong)}
+        if right:
+            says.append(f"It is right with {'; with '.join(right)}. What is different there?")
+        elif side := relations.one_sided([(s.answer, s.expected) for s in wrong_plain]):
+            says.append(side)
+        return " ".join(says)
+
+    def _parts(self, wrong: Sequence[Seen]) -> tuple[list[str], list[str]]:
+        """Names of the parts that are right in every one of these cases, and of the others."""
+        good: list[str] = []
+        bad: list[str] = []
+        for i, name in enumerate(self.parts):
+            right = all(self._close(s.answer[i], s.expected[i], s.case) for s in wrong)
+            (good if right else bad).append(name)
+        return good, bad
 
     def _known(self, seen: Sequence[Seen]) -> str | None:
         """What to say if the answers are those of a mistake, or of up to three at once."""
@@ -152,15 +178,21 @@ class Values:
         """Two arguments of one shape have changed places."""
         for i, j in itertools.combinations(range(len(names)), 2):
             for s in wrong:
-                if not (forms.alike(s.plain[i], s.plain[j]) and isinstance(s.plain[i], np.ndarray)):
+                if not forms.alike(s.plain[i], s.plain[j]) or type(s.plain[i]) is not type(s.plain[j]):
                     break
                 swapped = list(s.plain)
                 swapped[i], swapped[j] = swapped[j], swapped[i]
-                if not self._close(s.answer, self.reference(*swapped), s.case):
+                if not self._close(s.answer, self._of_swapped(swapped), s.case):
                     break
             else:
                 return f"`{names[i]}` and `{names[j]}` have changed places in your formula."
         return None
+
+    def _of_swapped(self, arguments: Sequence[Any]) -> Any:
+        try:
+            return self.reference(*arguments)
+        except (ArithmeticError, ValueError, LookupError):
+            return None
 
     def _sizes(self, s: Seen) -> dict[str, float]:
         return {name: factor(*s.plain) for name, factor in self.factors.items()}

@@ -53,13 +53,50 @@ def named(pairs: Sequence[Pair]) -> str | None:
         if all(math.isclose(f, possible[name], rel_tol=1e-4) for f, possible in zip(fractions, every, strict=True)):
             sign = " The sign is the wrong way round." if name == "-1" else ""
             return f"Yours is the right answer times {name}, in every plain case.{sign}"
-    if all(math.isclose(f, fractions[0], rel_tol=1e-4) for f in fractions):
+    many = len(pairs) > 1 or np.size(pairs[0][1]) > 1  # one number is always a multiple of another
+    if many and all(math.isclose(f, fractions[0], rel_tol=1e-4) for f in fractions):
         return f"Yours is {fractions[0]:.4g} times the right answer, in every plain case."
     if len(fractions) > 1 and all(np.size(expected) > 1 for _, expected, _ in pairs):
         first, second = fractions[:2]
         return (
             f"Yours is a multiple of the right answer, but not always the same: {first:.3g} times, then {second:.3g}."
         )
+    return None
+
+
+def nearly(pairs: Sequence[tuple[Any, Any]]) -> str | None:
+    """A sentence, if all answers are right but for a small error, as precision that was lost makes it."""
+    worst = 0.0
+    for answer, expected in pairs:
+        if isinstance(expected, tuple):
+            return None
+        a, e = np.asarray(answer, float), np.asarray(expected, float)
+        size = float(np.abs(e).max(initial=0))
+        if not np.isfinite(a).all() or not size > 0:
+            return None
+        worst = max(worst, float(np.abs(a - e).max()) / size)
+    if worst > 3e-3:
+        return None
+    return (
+        f"It is nearly right: off by {worst:.0e} of its size at most. Precision is lost on the way: by a type of fewer "
+        f"digits, by a number added inside a logarithm, by rounding, or by a search that ends too early."
+    )
+
+
+def one_sided(pairs: Sequence[tuple[Any, Any]]) -> str | None:
+    """A sentence, if all answers are too large, or all too small."""
+    gaps = []
+    for answer, expected in pairs:
+        if isinstance(expected, tuple):
+            return None
+        gaps.append((np.asarray(answer, float) - np.asarray(expected, float)).ravel())
+    gap = np.concatenate(gaps)
+    if (gap > -1e-12).all():
+        return (
+            "Yours is never too small and often too large: something is counted that should not be, or counted twice."
+        )
+    if (gap < 1e-12).all():
+        return "Yours is never too large and often too small: something is missing."
     return None
 
 
@@ -77,7 +114,6 @@ def partly(pairs: Sequence[tuple[Any, Any]], relative: float) -> str | None:
             "the first row": not rows[1:].any(),
             "the last row": not rows[:-1].any(),
             "the diagonal": square and not wrong[~np.eye(len(wrong), dtype=bool)].any(),
-            "what stands beside the diagonal": square and not np.diag(wrong).any(),
             "the last column": wrong.ndim == 2 and not wrong[:, :-1].any(),
             "the first column": wrong.ndim == 2 and not wrong[:, 1:].any(),
         }

@@ -81,12 +81,15 @@ EXTREME = "logits of ±10 000, at which a plain exp() overflows"
 ONE_IMAGE = "a batch of one image"
 TURNED = "a tensor that lies in memory column by column (a view)"
 SINGLE = "float32"
+FORMS = (EXTREME, ONE_IMAGE, TURNED, SINGLE)  # special in form, not in what is asked
+EQUAL = "two equal opinions"
 
 
 def pairs(
     rng: np.random.Generator, small: Sequence[Sequence[Sequence[float]]]
 ) -> list[tuple[str, tuple[Tensor, Tensor]]]:
     """Two logits (B, C) each for the usual kinds of cases: (what is special, the two)."""
+    same = draw(rng, 3, 4)
     return [
         ("", (tensor(small[0]), tensor(small[1]))),
         ("", (draw(rng, 2, 4), draw(rng, 2, 4))),
@@ -94,6 +97,7 @@ def pairs(
         ("", (draw(rng, 4, 7), draw(rng, 4, 7))),
         (ONE_IMAGE, (draw(rng, 1, 5), draw(rng, 1, 5))),
         ("two classes", (draw(rng, 3, 2), draw(rng, 3, 2))),
+        (EQUAL, (same, same.clone())),
         (EXTREME, (extreme(rng, 3, 4), extreme(rng, 3, 4))),
         (TURNED, (turned(draw(rng, 3, 4)), turned(draw(rng, 3, 4)))),
         (SINGLE, (draw(rng, 3, 4, dtype=torch.float32), draw(rng, 3, 4, dtype=torch.float32))),

@@ -113,7 +113,7 @@ def one_in_a_list(logits, entropy):
     return torch.tensor([with_scipy(logits, entropy)])
 
 
-@unforeseen("temperature_for_entropy", "logits in the thousands")
+@unforeseen("temperature_for_entropy", "logits in the ten thousands")
 def searched_up_to_a_hundred(logits, entropy):
     found = with_scipy(logits, entropy)
     return min(found, 100.0)

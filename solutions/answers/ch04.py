@@ -30,6 +30,15 @@ def by_the_jacobian_row_by_row(logits, target):
     return torch.stack(rows).div(len(logits))
 
 
+@right("reverse_kl_gradient")
+def with_a_helper_that_has_a_name_of_the_librarys(logits, target):
+    def kl_divergence(log_p, log_q):
+        return (log_p.exp() * (log_p - log_q)).sum(1, keepdim=True)
+
+    a, b = logits.log_softmax(1), target.log_softmax(1)
+    return a.exp() * (a - b - kl_divergence(a, b)) / len(a)
+
+
 def exact(logits, target):
     return by_the_jacobian_row_by_row(logits, target)
 

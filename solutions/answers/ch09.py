@@ -244,7 +244,7 @@ def as_fractions(labels, classes, share, generator):
     return by_loops(labels, classes, share, generator).float()
 
 
-@unforeseen("wrong_labels", "It is to return a tensor of 10 labels")
+@unforeseen("wrong_labels", "It is to return a tensor of 1000 labels")
 def only_the_places(labels, classes, share, generator):
     return torch.randperm(len(labels), generator=generator)[
         : round(share * len(labels))

@@ -42,3 +42,8 @@ def answers() -> list[Answer]:
             spec = importlib.util.spec_from_file_location(f"answers_{path.stem}", path)
             spec.loader.exec_module(importlib.util.module_from_spec(spec))
     return ANSWERS
+
+
+def exact(task: str) -> Callable[..., Any]:
+    """A right answer to a task, for answers that spoil it."""
+    return next(a.function for a in ANSWERS if a.task == task and not a.says)

@@ -13,14 +13,13 @@ from dml_teach.classroom import check, library, progress
 from dml_teach.classroom.registry import Result, by_name
 from dml_teach.classroom.task import Task
 from dml_teach.losses import kl_divergence as divergence_in_disguise
+from tests.classroom.table import answers, exact
 
 HELD = {"kl": the_losses.kl_divergence}
 
 
-def right(logits, target):
-    gap = logits.log_softmax(1) - target.log_softmax(1)
-    p = logits.softmax(1)
-    return p * (gap - (p * gap).sum(1, keepdim=True)) / len(logits)
+pytestmark = pytest.mark.skipif(not answers(), reason="solutions/ is kept elsewhere")
+right = exact("reverse_kl_gradient") if answers() else None
 
 
 def said(result: Result) -> str:
@@ -317,17 +316,6 @@ def test_a_call_of_the_library_is_told(function):
 def test_the_library_works_again_afterwards():
     refused(through_a_dictionary)
     assert the_losses.kl_divergence(torch.zeros(1, 2), torch.zeros(1, 2)).item() == 0
-
-
-def test_a_name_that_only_looks_like_the_librarys_is_not_told():
-    def kl_divergence(log_p, log_q):
-        return (log_p.exp() * (log_p - log_q)).sum(1, keepdim=True)
-
-    def own(logits, target):
-        a, b = logits.log_softmax(1), target.log_softmax(1)
-        return a.exp() * (a - b - kl_divergence(a, b)) / len(a)
-
-    assert check.reverse_kl_gradient(own)
 
 
 def test_asking_the_checks_for_the_answer_is_told():

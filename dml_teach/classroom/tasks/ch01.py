@@ -28,6 +28,8 @@ def pulled(
     upside_down: bool = False,
     labels_alone: bool = False,
     across: bool = False,
+    no_even: bool = False,
+    smoothed_posterior: bool = False,
 ) -> Array:
     """Image by image, class by class."""
     p = slow.posteriors(logits.T).T if across else slow.posteriors(logits)
@@ -43,7 +45,9 @@ def pulled(
                 target = 1 - smoothing if right else smoothing / (classes - 1)
             if unevenly:
                 target = float(right) + smoothing / classes
-            found[b, c] = (0 if labels_alone else p[b, c]) - target
+            target = (1 - smoothing) * right if no_even else target
+            own = (1 - smoothing) * p[b, c] + smoothing / classes if smoothed_posterior else p[b, c]
+            found[b, c] = (0 if labels_alone else own) - (float(right) if smoothed_posterior else target)
     found /= (1 if summed else images) * (classes if over_classes else 1)
     return -found if upside_down else found
 
@@ -97,6 +101,11 @@ PULL = Task(
                     upside_down=True,
                 ),
                 Mistake("The posterior is missing: only the target is there.", labels_alone=True),
+                Mistake(
+                    "The right class has lost s, but nobody has got it: every class, the right one too, gets s / C.",
+                    no_even=True,
+                ),
+                Mistake("You smooth the posterior; it is the label that is smoothed.", smoothed_posterior=True),
                 Mistake("The softmax runs over the images instead of the classes (dim=0).", across=True),
             ],
             laws=[

@@ -49,7 +49,7 @@ def entropy_cases(rng: np.random.Generator) -> list[Case]:
         ((5, 3), 2.0, 0.8, ""),
         ((4, 7), 3.0, 4.0, ""),
         ((4, 5), 2.0, 0.3, "a temperature below 1"),
-        ((3, 4), 3000.0, 2000.0, "logits in the thousands"),
+        ((3, 4), 30000.0, 20000.0, "logits in the ten thousands, where many p are 0"),
         ((3, 4), 0.002, 0.003, "logits that hardly differ"),
     ):
         logits = slow.draw(rng, *shape, size=size)
@@ -124,6 +124,10 @@ def mimicked(
     cold: bool = False,
     summed: bool = False,
     heated: bool = False,
+    across: bool = False,
+    crossed: bool = False,
+    symmetric: bool = False,
+    between: bool = False,
 ) -> float:
     """T^2 times the mean divergence of each image."""
     own, peer = logits / temperature, peer_logits / (1 if cold_peer else temperature)
@@ -132,6 +136,17 @@ def mimicked(
     if heated:
         own, peer = logits * temperature, peer_logits * temperature
     apart = slow.divergences(own, peer) if swapped else slow.divergences(peer, own)
+    if across:
+        own, peer = own.T, peer.T
+    if across or symmetric:
+        apart = slow.divergences(peer, own) + (slow.divergences(own, peer) if symmetric else 0)
+        apart = apart * len(apart) / len(logits) if across else apart
+    if crossed:
+        apart = -(slow.posteriors(peer) * slow.log_posteriors(own)).sum(axis=1)
+    if between:
+        with np.errstate(divide="ignore"):
+            middle = np.log((slow.posteriors(own) + slow.posteriors(peer)) / 2)
+        apart = (slow.divergences(own, middle) + slow.divergences(peer, middle)) / 2
     factor = 1.0 if no_square else temperature if once else temperature**2
     return np.float64(factor * apart.sum() / (1 if summed else len(apart)) / (logits.shape[1] if over_classes else 1))
 
@@ -139,7 +154,7 @@ def mimicked(
 def mimicry_cases(rng: np.random.Generator) -> list[Case]:
     """Two logits and a temperature; at T = 1 half of the faults can not be seen."""
     small = [[[0.0, 0.0, 0.0]], [[2.0, 0.0, 0.0]]]
-    temperatures = [2.0, 3.0, 0.5, 4.0, 2.0, 2.0, 3.0, 2.0, 2.0]
+    temperatures = [2.0, 3.0, 0.5, 4.0, 2.0, 2.0, 2.0, 3.0, 2.0, 2.0]
     pairs = slow.pairs(rng, small)
     found = [Case((*pair, t), says) for (says, pair), t in zip(pairs, temperatures, strict=True)]
     return [*found, Case((slow.draw(rng, 3, 4), slow.draw(rng, 3, 4), 1.0), "T = 1")]
@@ -177,6 +192,15 @@ MIMICRY = Task(
                 Mistake("The peer's posterior is not softened: both are taken at temperature T.", cold_peer=True),
                 Mistake("Neither posterior is softened: divide both logits by T.", cold=True),
                 Mistake("It is the sum over the batch instead of the mean.", summed=True),
+                Mistake("The softmax runs over the images instead of the classes (dim=0).", across=True),
+                Mistake(
+                    "That is the cross-entropy to the peer. It has the same gradient, but its lowest value is the "
+                    "peer's "
+                    "entropy; the divergence is 0 when both say the same.",
+                    crossed=True,
+                ),
+                Mistake("Both ways round are added; only D_KL(peer || self) is wanted.", symmetric=True),
+                Mistake("That is the Jensen-Shannon divergence, from the middle between the two.", between=True),
                 Mistake("Logits are multiplied by T; they are divided by it.", heated=True),
             ],
             laws=[

@@ -33,11 +33,20 @@ def distilled(
     over_classes: bool = False,
     first_teacher: bool = False,
     summed: bool = False,
+    once: bool = False,
+    crossed: bool = False,
+    across: bool = False,
+    loudest: bool = False,
 ) -> float:
     """(1 - weight) CE + weight T^2 mean_b D_KL(mean of the teachers' posteriors || student's)."""
     t = 1.0 if cold_teachers else temperature
     own = slow.log_posteriors(student, temperature)
     said = np.mean([slow.posteriors(z, t) for z in teachers[: 1 if first_teacher else None]], axis=0)
+    if across:  # softmax over the teachers
+        said = np.mean(np.exp(teachers / t) / np.exp(teachers / t).sum(axis=0), axis=0)
+    if loudest:
+        said = np.max([slow.posteriors(z, t) for z in teachers], axis=0)
+        said = said / said.sum(axis=1, keepdims=True)
     if of_logits:
         said = slow.posteriors(teachers.mean(axis=0), t)
     with np.errstate(divide="ignore"):
@@ -47,8 +56,10 @@ def distilled(
     else:
         pairs = zip(own, said, strict=True)
         apart = np.array([slow.divergence(o, s) if swapped else slow.divergence(s, o) for o, s in pairs])
+    if crossed:
+        apart = -(np.exp(said) * own).sum(axis=1)
     supervised = slow.of_labels(student / (temperature if warm_labels else 1), labels)
-    factor = (1.0 if no_square else temperature**2) / (student.shape[1] if over_classes else 1)
+    factor = (1.0 if no_square else temperature if once else temperature**2) / (student.shape[1] if over_classes else 1)
     of_labels, of_teachers = (weight, 1 - weight) if exchanged else (1.0 if added else 1 - weight, weight)
     total = of_labels * supervised.sum() + of_teachers * factor * apart.sum()
     return np.float64(total / (1 if summed else len(labels)))
@@ -125,6 +136,13 @@ ENSEMBLE = Task(
                 ),
                 Mistake("The labels count in full; their share is 1 - weight.", added=True),
                 Mistake("The divergence is a mean over the classes too, C times too weak.", over_classes=True),
+                Mistake("The factor is T; it should be T^2.", once=True),
+                Mistake(
+                    "That is the cross-entropy to the teachers: the same gradient, but too large by their entropy.",
+                    crossed=True,
+                ),
+                Mistake("The softmax runs over the teachers instead of the classes.", across=True),
+                Mistake("For each class you take the surest teacher; it is the mean over the teachers.", loudest=True),
                 Mistake("Only the first teacher is heard.", first_teacher=True),
                 Mistake("It is the sum over the batch instead of the mean.", summed=True),
             ],
@@ -182,6 +200,9 @@ def taught(
     labels_alone: bool = False,
     teacher_alone: bool = False,
     summed: bool = False,
+    heated_labels: bool = False,
+    all_times: bool = False,
+    crossed: bool = False,
 ) -> tuple[Any, ...]:
     """The student after one step, CE + T^2 D_KL(teacher || student), from the pull on each logit."""
     own, said = images @ ws + bs, images @ wt + bt
@@ -194,9 +215,12 @@ def taught(
     if swapped:
         gap = slow.log_posteriors(own, temperature) - slow.log_posteriors(said, temperature)
         pull = p * (gap - (p * gap).sum(axis=1, keepdims=True)) / temperature
-    labelled = 0.0 if teacher_alone else 1.0
-    pull = (labelled * (slow.posteriors(own) - slow.one_hot(labels, classes)) + factor * pull) / many
-    paid = (labelled * slow.of_labels(own, labels).sum() + factor * apart.sum()) / many
+    labelled = 0.0 if teacher_alone else temperature**2 if all_times else 1.0
+    heat = temperature if heated_labels else 1.0
+    if crossed:
+        apart = -(q * slow.log_posteriors(own, temperature)).sum(axis=1)
+    pull = (labelled * (slow.posteriors(own, heat) - slow.one_hot(labels, classes)) / heat + factor * pull) / many
+    paid = (labelled * slow.of_labels(own / heat, labels).sum() + factor * apart.sum()) / many
     extra = 0.75 if stale else 0.0
     return float(paid), ws - RATE * (images.T @ pull + extra), bs - RATE * (pull.sum(axis=0) + extra)
 
@@ -274,6 +298,17 @@ STEP = Task(
                 Mistake("T^2 is missing before the divergence.", no_square=True),
                 Mistake("The divergence is the wrong way round: the teacher stands in front.", swapped=True),
                 Mistake("The divergence is a mean over the classes too, C times too weak.", over_classes=True),
+                Mistake(
+                    "The labels' part is computed at temperature T; there the student speaks at T = 1.",
+                    heated_labels=True,
+                ),
+                Mistake(
+                    "T^2 stands before the labels' part as well; it belongs to the divergence alone.", all_times=True
+                ),
+                Mistake(
+                    "The loss that comes back is the cross-entropy to the teacher, too large by its entropy.",
+                    crossed=True,
+                ),
                 Mistake("The student does not hear the teacher; it learns from the labels alone.", labels_alone=True),
                 Mistake("The labels are missing; the student hears the teacher alone.", teacher_alone=True),
                 Mistake("The losses are summed over the images; they are means over the batch.", summed=True),

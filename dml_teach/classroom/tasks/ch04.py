@@ -44,10 +44,8 @@ def reverse_pull(
 
 
 def reverse_cases(rng: np.random.Generator) -> list[Case]:
-    """Both logits equal is a case of its own: there the pull is zero."""
-    found = [Case(pair, says) for says, pair in slow.pairs(rng, [[[0.0, 0.0, 1.0]], [[2.0, 0.0, 0.0]]])]
-    same = slow.draw(rng, 3, 4)
-    return [*found, Case((same, same.clone()), "a peer that says the same, where nothing pulls")]
+    """Logits and a target; of two that are equal neither pulls."""
+    return [Case(pair, says) for says, pair in slow.pairs(rng, [[[0.0, 0.0, 1.0]], [[2.0, 0.0, 0.0]]])]
 
 
 REVERSE = Task(
@@ -136,6 +134,9 @@ def stepped(
     no_labels: bool = False,
     halved: bool = False,
     summed: bool = False,
+    squares: bool = False,
+    oneself: bool = False,
+    softened: bool = False,
 ) -> tuple[Array, ...]:
     """One simultaneous step of two linear networks, the gradient of each logit written down."""
     weights = [(w0, b0), (w1, b1)]
@@ -153,8 +154,14 @@ def stepped(
         paid[k] = supervised + share * apart.sum() / many
         pull = (0.0 if no_labels else 1.0) * (own - slow.one_hot(labels, classes))
         forward, reverse = own - other, len(own) * reverse_pull(logits[k], peer)
-        pull = pull + share * (reverse if swapped else forward)
-        if leaking:  # the other one's loss pulls here as well
+        if squares:
+            paid[k] = supervised + ((logits[k] - peer) ** 2).mean()
+            forward = 2 * (logits[k] - peer) / classes
+        if softened:
+            heat = slow.posteriors(logits[k], 2.0) - slow.posteriors(peer, 2.0)
+            paid[k], forward = supervised + 4 * slow.divergences(peer, logits[k], 2.0).sum() / many, 2 * heat
+        pull = pull + (0.0 if oneself else share) * (reverse if swapped else forward)
+        if leaking or oneself:  # the other one's loss pulls here as well
             pull = pull + share * (forward if swapped else len(own) * reverse_pull(logits[k], peer))
         pull = pull / many + 0.0
         extra = 0.75 if stale else 0.0
@@ -229,6 +236,17 @@ STEP = Task(
             step_cases,
             stepped,
             mistakes=[
+                Mistake(
+                    "You have detached yourself instead of the peer: your own logits hear nothing, and the peer is "
+                    "moved.",
+                    oneself=True,
+                ),
+                Mistake(
+                    "That is the squared distance of the logits. It is often called mutual learning, but what peers "
+                    "compare are posteriors, by a divergence.",
+                    squares=True,
+                ),
+                Mistake("The posteriors are softened; the paper's peers speak at temperature 1.", softened=True),
                 Mistake(
                     "The peer is not detached: the loss of each also pulls at the other, which is asked to be easy "
                     "to imitate.",

@@ -24,6 +24,7 @@ def beyond_chance(
     chance_only: bool = False,
     nan_is_zero: bool = False,
     nan_is_one: bool = False,
+    of_posteriors: bool = False,
 ) -> Array:
     """Cohen's kappa of every pair, counted image by image."""
     named = [[int(np.argmax(z)) for z in peer] for peer in logits]
@@ -35,6 +36,9 @@ def beyond_chance(
             ours, theirs = Counter(named[k]), Counter(named[k] if own_chance else named[l])
             chance = sum(ours[c] * theirs[c] for c in range(classes)) / images**2
             chance = 1 / classes if even_chance else chance
+            if of_posteriors:
+                p = slow.posteriors(logits).mean(axis=1)
+                chance = float(p[k] @ p[l])
             if raw or chance_only:
                 found[k, l] = chance if chance_only else same
             elif no_denominator:
@@ -85,6 +89,9 @@ AGREEMENT = Task(
             agreement_cases,
             beyond_chance,
             mistakes=[
+                Mistake(
+                    "For chance you take mean posteriors; count the names that the peers give.", of_posteriors=True
+                ),
                 Mistake(
                     "That is the plain agreement. Two peers who name the frequent classes often agree often by "
                     "chance: subtract what chance would give.",
@@ -149,6 +156,8 @@ def reported(
     percent: bool = False,
     gain: bool = False,
     surest: bool = False,
+    one_alone: bool = False,
+    oracle: bool = False,
 ) -> tuple[float, float]:
     """Mean accuracy of the peers, accuracy of their averaged posterior."""
     images, classes = logits.shape[1:]
@@ -161,7 +170,10 @@ def reported(
             together = logits[:, n].sum(axis=0)
         if votes:
             together = np.bincount(logits[:, n].argmax(axis=1), minlength=classes)
-        right += int(np.argmax(together)) == labels[n]
+        if one_alone:
+            together = p[0]
+        named = [int(np.argmax(z)) for z in p] if oracle else [int(np.argmax(together))]
+        right += int(labels[n]) in named
     single, ensemble = float(max(each) if best else np.mean(each)), float(right / images)
     ensemble -= single if gain else 0
     factor = 100 if percent else 1
@@ -195,6 +207,11 @@ REPORT = Task(
             report_cases,
             reported,
             mistakes=[
+                Mistake("The ensemble is the first peer alone.", one_alone=True),
+                Mistake(
+                    "You count an image if any peer is right. Nobody could know which; average the posteriors.",
+                    oracle=True,
+                ),
                 Mistake(
                     "For the single network you report the best peer. Which one is best was found out on the test "
                     "set, so that number is too high: report the mean.",

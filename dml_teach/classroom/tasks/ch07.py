@@ -28,6 +28,9 @@ def selected(
     swapped: bool = False,
     over_classes: bool = False,
     summed: bool = False,
+    by_logits: bool = False,
+    all_or_none: bool = False,
+    by_gap: bool = False,
 ) -> float:
     """Image by image: is the peer heard, and what does that cost?"""
     own, peer = slow.of_labels(logits, labels), slow.of_labels(peer_logits, labels)
@@ -40,7 +43,10 @@ def selected(
         better = bool(logits[b].argmax() != labels[b]) if if_wrong else better
         if by_top:
             better = slow.posteriors(peer_logits[b]).max() > slow.posteriors(logits[b]).max()
-        heard.append(1.0 if everybody else float(better))
+        better = bool(logits[b, labels[b]] < peer_logits[b, labels[b]]) if by_logits else better
+        better = bool(peer.mean() < own.mean()) if all_or_none else better
+        gap = max(np.exp(-peer[b]) - np.exp(-own[b]), 0.0)
+        heard.append(1.0 if everybody else gap if by_gap else float(better))
     total = sum(h * a for h, a in zip(heard, apart, strict=True))
     many = 1 if summed else sum(heard) if kept_only else len(labels)
     return np.float64(total / many / (logits.shape[1] if over_classes else 1))
@@ -74,6 +80,14 @@ SELECTIVE = Task(
             selection_cases,
             selected,
             mistakes=[
+                Mistake(
+                    "You compare logits. Only posteriors can be compared between networks: softmax first.",
+                    by_logits=True,
+                ),
+                Mistake("You decide once for the whole batch; it is decided for each image.", all_or_none=True),
+                Mistake(
+                    "You weigh by how much better the peer knows; an image counts in full or not at all.", by_gap=True
+                ),
                 Mistake(
                     "The peer is heard on all images; only those count on which it gives the right class more than "
                     "the learner does.",
@@ -168,6 +182,10 @@ def _probe(call: Caller, network: Probe, channels: int, size: int, classes: int,
     if mode == "part":
         network.body[1].eval()
     modes = [m.training for m in network.modules()]
+    network.get_buffer("body.1.running_mean").add_(0.5)  # it has seen images before
+    network.get_buffer("norm.num_batches_tracked").add_(7)
+    network.head[1].bias.requires_grad_(False)
+    learning = [w.requires_grad for w in network.parameters()]
     before = {name: value.clone() for name, value in network.state_dict().items()}
     result = call((network, channels, size), says)
     if [m.training for m in network.modules()] != modes:
@@ -180,6 +198,10 @@ def _probe(call: Caller, network: Probe, channels: int, size: int, classes: int,
                 f"differ "
                 f"before training has begun."
             )
+    if [w.requires_grad for w in network.parameters()] != learning:
+        raise Refused(
+            "Afterwards other weights of the network learn than before (`requires_grad`): leave that as it was."
+        )
     if any(w.grad is not None for w in network.parameters()):
         raise Refused("It leaves gradients in the network.")
     if network.gradient:

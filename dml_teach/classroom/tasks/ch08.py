@@ -24,6 +24,8 @@ def alternatives(
     all_tied: bool = False,
     inverse_simpson: bool = False,
     without_least: bool = False,
+    two_struck: bool = False,
+    power_of_two: bool = False,
 ) -> Array:
     """Image by image: strike out the first choice, renormalise, exponential of the entropy."""
     found = []
@@ -31,13 +33,16 @@ def alternatives(
         top = int(np.argmin(z) if without_least else np.argmax(z))
         p = slow.posteriors(z)
         rest = [m for m in range(len(z)) if m != top or with_first]
+        if two_struck:
+            rest = [int(m) for m in np.argsort(-z, kind="stable")[2:]] or [top]
         if all_tied:
             rest = [m for m in rest if z[m] != z[top]]
         q = [float(p[m]) for m in rest] if not_renormalised else slow.posteriors(z[rest]).tolist()
         entropy = -math.fsum(x * math.log(x) for x in q if x > 0)
         if bits:
             entropy /= math.log(2)
-        number = entropy if no_exponential else math.exp(entropy)
+        number = 2**entropy if power_of_two else math.exp(entropy)
+        number = entropy if no_exponential else number
         found.append(1 / math.fsum(x * x for x in q) if inverse_simpson else number)
     return np.array(found)
 
@@ -71,6 +76,8 @@ ALTERNATIVES = Task(
             alternative_cases,
             alternatives,
             mistakes=[
+                Mistake("You raise 2 to the entropy; in nats it is e.", power_of_two=True),
+                Mistake("Two classes are struck out; it is the first choice alone.", two_struck=True),
                 Mistake("The first choice is still among them.", with_first=True),
                 Mistake(
                     "What is left after the first choice does not sum to 1: divide by its sum before you take the "
@@ -132,6 +139,9 @@ def risen(
     first_only: bool = False,
     fallen: bool = False,
     squared: bool = False,
+    each_number: bool = False,
+    mean_size: bool = False,
+    unit_noise: bool = False,
 ) -> float:
     """Draw by draw, tensor by tensor, from the loss of the weights themselves."""
     whole = math.sqrt(sum(float((w * w).sum()) for w in weights) / sum(w.size for w in weights))
@@ -141,7 +151,10 @@ def risen(
         for w, here, e in zip(weights, now, noise, strict=True):
             size = math.sqrt(float((w * w).sum()) / w.size)
             size = float(w.std(ddof=1)) if by_spread else math.sqrt(float((w * w).sum())) if by_norm else size
-            size = 1.0 if absolute else whole if common else size
+            size = 1.0 if absolute else whole if common else float(np.abs(w).mean()) if mean_size else size
+            e = e / math.sqrt(float((e * e).sum())) if unit_noise else e
+            if each_number:
+                size, e = 1.0, np.abs(w) * e
             moved.append((here if piling else w) + scale ** (2 if squared else 1) * size * e)
         now = moved
         rises.append(float(loss(moved)) - (0.0 if loss_itself else float(loss(weights))))
@@ -190,6 +203,9 @@ RISE = Task(
             rise_cases,
             risen,
             mistakes=[
+                Mistake("You measure by the mean of |w|; it is the root of the mean of its squares.", mean_size=True),
+                Mistake("Each number is shaken by its own size; it is the size of its whole tensor.", each_number=True),
+                Mistake("The directions have been scaled to length 1; use them as they are.", unit_noise=True),
                 Mistake(
                     "The noise is absolute. It is to be measured by the tensor it falls on, times ||w|| / sqrt(n): "
                     "else a network with larger weights looks flatter.",

@@ -31,8 +31,12 @@ def half_labelled(
     over_classes: bool = False,
     summed: bool = False,
     labels_alone: bool = False,
+    pseudo: bool = False,
+    by_share: bool = False,
 ) -> float:
     """The labelled images' mean -ln p and all images' mean divergence."""
+    if pseudo:
+        labels = np.where(labels < 0, peer_logits.argmax(axis=1), labels)
     have = [b for b, y in enumerate(labels) if y >= 0 or last_class or class_0]
     clean = np.array([max(y, 0) if class_0 else y for y in labels])
     paid = [slow.of_labels(logits[b : b + 1], clean[b : b + 1])[0] for b in have]
@@ -43,6 +47,9 @@ def half_labelled(
     heard = [b for b in heard if labels[b] < 0] if without_labels_only else heard
     mimicry = math.fsum(apart[b] for b in heard) / (1 if summed else max(len(heard), 1))
     mimicry /= logits.shape[1] if over_classes else 1
+    if by_share:
+        share = len(have) / len(labels)
+        return np.float64(share * supervised + (1 - share) * mimicry)
     return np.float64(supervised + (0.0 if labels_alone else mimicry))
 
 
@@ -76,6 +83,10 @@ SEMI = Task(
             half_labelled_cases,
             half_labelled,
             mistakes=[
+                Mistake(
+                    "Images without a label get the peer's first choice for one; here they have none.", pseudo=True
+                ),
+                Mistake("The two parts are weighed by their shares of images; each has the weight 1.", by_share=True),
                 Mistake(
                     "The cross-entropy is divided by all images; its mean goes over those that have a label, else "
                     "labels count for less the fewer there are.",
@@ -117,7 +128,7 @@ SEMI = Task(
 
 def spoilt(call: Caller, rng: np.random.Generator) -> int:
     """Count what becomes of labels."""
-    cases = [(10, 3, 0.4, ""), (1000, 4, 0.25, ""), (2000, 5, 0.5, ""), (50, 2, 0.5, "two classes")]
+    cases = [(1000, 4, 0.25, ""), (2000, 5, 0.5, ""), (10, 3, 0.4, ""), (50, 2, 0.5, "two classes")]
     cases += [
         (200, 3, 0.0, "share 0"),
         (200, 3, 1.0, "share 1"),
@@ -159,6 +170,9 @@ def _of_count(changed: int, wanted: int, many: int, classes: int, where: str) ->
             f"{said} Some have been drawn anew and came out right: one in {classes} does, if all classes may come. A "
             f"wrong label has to be another one than the right one."
         )
+    twice = many * (1 - (1 - 1 / many) ** wanted)  # different places among `wanted` draws
+    if many >= 500 and abs(changed - twice) < 0.03 * wanted:
+        return f"{said} Some places have been drawn twice: draw without putting back (randperm)."
     if many >= 500 and abs(changed - wanted) < 0.15 * wanted:
         return f"{said} If each label throws its own dice, their number varies: draw *which* ones, so many of them."
     return f"{said} (Rounded to the nearest whole number.)" if abs(changed - wanted) == 1 else said
@@ -216,10 +230,15 @@ def compared(
     interval: bool = False,
     zero_for_one: bool = False,
     first_epoch: bool = False,
+    squared: bool = False,
+    relative: bool = False,
+    last_few: bool = False,
 ) -> tuple[float, float]:
     """Seed by seed: last epoch, difference; mean and its standard error."""
 
     def of(run: Sequence[float]) -> float:
+        if last_few:
+            return sum(run[-3:]) / len(run[-3:])
         return max(run) if best else run[0] if first_epoch else sum(run) / len(run) if over_epochs else run[-1]
 
     a, b = [of(run) for run in mutual.tolist()], [of(run) for run in alone.tolist()]
@@ -232,7 +251,8 @@ def compared(
 
     error = math.sqrt((variance(a) + variance(b)) if unpaired else variance(gaps))
     error = error / (1 if spread else math.sqrt(seeds)) * (1.96 if interval else 1)
-    return (-1 if exchanged else 1) * math.fsum(gaps) / seeds, error
+    error = error**2 if squared else error
+    return (-1 if exchanged else 1) * math.fsum(gaps) / (math.fsum(b) if relative else seeds), error
 
 
 def comparison_cases(rng: np.random.Generator) -> list[Case]:
@@ -264,6 +284,9 @@ COMPARISON = Task(
             comparison_cases,
             compared,
             mistakes=[
+                Mistake("That is the square of the standard error.", squared=True),
+                Mistake("The gain is divided by the baseline; wanted is the plain difference.", relative=True),
+                Mistake("You take the mean of the last epochs; the last one alone counts.", last_few=True),
                 Mistake(
                     "You take each run's best epoch, which was chosen on the test set: that flatters whoever has the "
                     "noisier curve. Take the last.",

@@ -34,24 +34,29 @@ def cut_off(
     precision: bool = False,
     recall: bool = False,
     cut_first: bool = False,
+    first_hit: bool = False,
+    plain_ranks: bool = False,
+    shorter: bool = False,
+    out_is_good: bool = False,
 ) -> float:
     """Walk down the list."""
     rank, hits, total = 0, 0, 0.0
     places = in_order(distances, far_first, late)
     for i in places[:depth] if cut_first else places:
-        if left_out[i] and not takes_rank:
+        if left_out[i] and not takes_rank and not out_is_good:
             continue
         rank += 1
-        if rank > depth and not whole:
+        if rank > depth - (1 if shorter else 0) and not whole:
             break
-        if good[i] and not left_out[i]:
+        if (good[i] and not left_out[i]) or (left_out[i] and out_is_good):
             before = 1.0 if rank == 1 else hits / (rank - 1)
             hits += 1
-            here = hits / rank
+            here = (hits == 1) / rank if first_hit else 1 / rank if plain_ranks else hits / rank
             total += (here + before) / 2 if trapezoid else hits / (rank + 1) if from_zero else here
     there = sum(bool(g) and not o for g, o in zip(good, left_out, strict=True))
     if precision or recall:
         return hits / depth if precision else hits / there if there else 0.0
+    there = int((good | left_out).sum()) if out_is_good else 1 if first_hit and hits else there
     many = hits if among_found else min(there, depth) if capped else there
     return total / many if many else 0.0
 
@@ -99,6 +104,13 @@ TRUNCATED = Task(
             truncated_cases,
             cut_off,
             mistakes=[
+                Mistake(
+                    "That is 1 over the rank of the first good image; average precision goes over all of them.",
+                    first_hit=True,
+                ),
+                Mistake("Each good image gives 1 / r; it gives k / r, the k-th of them.", plain_ranks=True),
+                Mistake("Your list is one image too short.", shorter=True),
+                Mistake("What is left out counts as good in yours.", out_is_good=True),
                 Mistake(
                     "You divide by the number of good images that were found. A list that finds one of five at rank "
                     "1 would be perfect: divide by all good images there are.",
@@ -176,7 +188,7 @@ def evaluated(
     one_only: bool = False,
 ) -> tuple[float, float]:
     """Query by query, image by image, with the rules of the protocol."""
-    precisions, firsts = [], []
+    averages, tops = [], []
     for q in range(len(query_ids)):
         rank, ranks = 0, []
         for i in in_order(distances[q], far_first, late):
@@ -197,9 +209,9 @@ def evaluated(
                     (p + (1 if r == 1 else (k - 1) / (r - 1))) / 2
                     for k, (p, r) in enumerate(zip(parts, ranks, strict=True), 1)
                 ]
-            precisions.append(sum(parts) / max(len(ranks), 1))
-            firsts.append(float(ranks[:1] == [1]))
-    found = (sum(precisions) / len(precisions), sum(firsts) / len(firsts))
+            averages.append(sum(parts) / max(len(ranks), 1))
+            tops.append(float(ranks[:1] == [1]))
+    found = (sum(averages) / len(averages), sum(tops) / len(tops))
     found = found[::-1] if exchanged else found
     return (100 * found[0], 100 * found[1]) if percent else found
 
