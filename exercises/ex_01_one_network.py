@@ -138,9 +138,9 @@ check.mended_accuracy(mended_accuracy)
 #
 # | points | for |
 # |---|---|
-# | 1 | the pull is $p - t$ and vanishes only at $p = t$; with a hard label that is never reached, so it goes on for ever |
-# | 1 | what is learnt is certainty, not names: the logits drift apart while the order of the classes stays |
-# | 1 | on unseen images a certain mistake costs much: NLL and calibration suffer, or: smoothing (or a peer) sets a target that can be reached |
+# | 1 | the pull on a logit in a formula, and when it vanishes |
+# | 1 | what still changes in the network when no name changes any more |
+# | 1 | what that does to images it has not seen, in a measure of your choice, and one way to hold it back |
 
 # %% [markdown] question="right_and_still_learning" points=3
 # *Your answer here.*

@@ -130,10 +130,10 @@ check.mended_mimicry(mended_mimicry)
 #
 # | points | for |
 # |---|---|
-# | 1 | the mean over classes and the missing $T^2$ are a weight: 1/100 and 1/4; a larger weight on the term would undo them |
-# | 1 | the exchanged arguments are another loss: one listens to what one believes oneself, classes with $p \approx 0$ are hardly pulled |
-# | 1 | the missing detach changes who learns: the peer is asked to be easy to imitate |
-# | 1 | a judgement with a reason, for example: a wrong weight is found by a sweep, a wrong loss by no sweep |
+# | 1 | which faults are only a weight, and how large a weight each is here |
+# | 1 | what one hears, and does not hear, when the arguments are exchanged |
+# | 1 | who learns what when the detach is missing |
+# | 1 | a judgement of your own, with a reason that concerns training |
 
 # %% [markdown] question="which_fault_harms" points=4
 # *Your answer here.*

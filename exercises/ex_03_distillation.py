@@ -172,10 +172,10 @@ check.mended_distillation_step(mended_distillation_step)
 #
 # | points | for |
 # |---|---|
-# | 1 | at $T = 1$ the posterior is nearly the one-hot label: almost nothing is heard beyond it |
-# | 1 | at $T = 4$ the ratios among the wrong classes become audible, and $T^2$ keeps the pull at strength |
-# | 1 | those ratios are still in the logits, whatever the certainty; they say which classes an image resembles |
-# | 1 | a sensible reason for different gains: temperature and weight not told or not tuned, another teacher, seeds |
+# | 1 | what is heard at $T = 1$, with the size of the numbers |
+# | 1 | what changes at $T = 4$, and what $T^2$ is for there |
+# | 1 | where that knowledge is, if the posterior hardly shows it |
+# | 1 | a sensible reason for different gains |
 
 # %% [markdown] question="what_a_teacher_adds" points=4
 # *Your answer here.*

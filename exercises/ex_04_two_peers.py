@@ -164,10 +164,10 @@ check.mended_step(mended_step)
 #
 # | points | for |
 # |---|---|
-# | 1 | the loss of peer 0 also moves the weights of peer 1, since its posterior carries a gradient |
-# | 1 | the pull on peer 1's logits from $D_{KL}(p_1 \,\|\, p_0)$, in a formula or rightly in words (you have just computed it) |
-# | 1 | what it asks: to say what peer 0 says already, to flatter, instead of saying what it sees |
-# | 1 | so a small divergence no longer means that something was learnt: it can be had by giving up what sets the peers apart |
+# | 1 | whose weights the loss of peer 0 moves, and why |
+# | 1 | the pull on peer 1's logits, in a formula or rightly in words (you have just computed it) |
+# | 1 | what it asks of peer 1, as one would say it to a person |
+# | 1 | why a small divergence then proves nothing |
 
 # %% [markdown] question="why_detach" points=4
 # *Your answer here.*

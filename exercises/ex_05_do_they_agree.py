@@ -130,10 +130,10 @@ check.mended_report(mended_report)
 #
 # | points | for |
 # |---|---|
-# | 1 | where both are wrong the average can hardly be right: at most 85 % of images can be saved apart, 79 % together |
-# | 1 | apart there are 30 % (100 - 15 - 55) on which just one is right, together 16 %: that is what an average can gain from |
-# | 1 | so: single networks gain a little, the ensemble likely loses; agreement is the price |
-# | 1 | a sensible case for training together: only one network can be afforded at test time, or calibration, with a reason |
+# | 1 | the most that either pair's average can reach, with the numbers |
+# | 1 | on how many images the average has something to decide, for each pair |
+# | 1 | what happens to the single networks and to the ensemble, and the price of which of them is what |
+# | 1 | a case in which you would train them together, with a reason |
 
 # %% [markdown] question="more_alike_and_better" points=4
 # *Your answer here.*

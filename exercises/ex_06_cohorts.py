@@ -144,9 +144,9 @@ check.mended_dml_e(mended_dml_e)
 #
 # | points | for |
 # |---|---|
-# | 2 | the gradient: $p_k - p_l$ averaged over $l$ is $p_k - \bar p$, that of the divergence from $\bar p$ |
-# | 1 | the code *sums* the divergences over the peers: at K = 5 its mimicry weighs four times as much as in the other loss |
-# | 1 | a test: the same weight for both (or both swept), same seeds, several of them, last epoch |
+# | 2 | the two gradients, computed, and that they are equal |
+# | 1 | what the published code does differently, with the number that follows at K = 5 |
+# | 1 | a test that could refute the explanation: what is held equal, what is compared |
 
 # %% [markdown] question="same_gradient_other_result" points=4
 # *Your answer here.*

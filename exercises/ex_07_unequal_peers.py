@@ -144,10 +144,10 @@ check.mended_output_width(mended_output_width)
 #
 # | points | for |
 # |---|---|
-# | 1 | it can help: a posterior is a softer target than a label, and even a weak peer is right on images where the strong one is wrong |
-# | 1 | it can harm: with weight 1 the strong one is pulled towards a worse posterior, as far as to the labels |
-# | 1 | what differs between reports: recipe, seeds, best or last epoch, set that was selected on |
-# | 1 | a check: weight of the strong one's mimicry swept, or `selective_mimicry`; seeds, last epoch, also NLL |
+# | 1 | one way in which a weak peer can help |
+# | 1 | one way in which it can harm, with the weight of its voice |
+# | 1 | what may differ between two such reports |
+# | 1 | a measurement that would tell, with seeds and epochs |
 
 # %% [markdown] question="strong_beside_weak" points=4
 # *Your answer here.*

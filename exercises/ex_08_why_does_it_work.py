@@ -139,10 +139,10 @@ check.mended_rise(mended_rise)
 #
 # | points | for |
 # |---|---|
-# | 1 | multiplying all logits by a constant above 1 keeps every name and makes the network surer, so the rise depends on more than the place |
-# | 1 | the direction is right: a mistake under noise costs a sure network more nats |
-# | 1 | a measurement: bring both to the same entropy or NLL first (a temperature for each), then compare the rise |
-# | 1 | or measure something that certainty does not touch (the share of images whose name changes under noise); several draws and seeds |
+# | 1 | a change of the network that leaves all names and changes the rise |
+# | 1 | why the objection predicts the direction that was found |
+# | 1 | a measurement that takes the certainty out |
+# | 1 | a second one, or what makes the first one fair: noise, draws, seeds |
 
 # %% [markdown] question="flat_or_modest" points=4
 # *Your answer here.*

@@ -165,10 +165,10 @@ check.mended_comparison(mended_comparison)
 #
 # | points | for |
 # |---|---|
-# | 1 | a wrong label is learnt late and by heart, since it does not fit what is learnt from the other images |
-# | 1 | different networks learn different wrong labels first, so their average holds what they have in common: the pattern |
-# | 1 | the pull of the peers works against the one of the single wrong label, so it is learnt by heart less |
-# | 1 | if the wrong labels follow a pattern (one class always called another) all learn it alike, and the peers confirm it |
+# | 1 | how a wrong label is learnt, compared with a right one |
+# | 1 | in what different networks differ on a spoilt image, and in what they do not |
+# | 1 | how the pull of the peers and that of the label meet there |
+# | 1 | wrong labels with which it would not work, and why |
 
 # %% [markdown] question="who_teaches_whom" points=4
 # *Your answer here.*

@@ -151,10 +151,10 @@ check.mended_evaluate(mended_evaluate)
 #
 # | points | for |
 # |---|---|
-# | 1 | the same camera as good raises mAP: the next frames of the same film are easily found |
-# | 1 | junk as wrong lowers it: half persons stand near the top and push good ones down |
-# | 1 | the two cancel on this set and with this network alone; the order of two methods may turn round |
-# | 1 | a test: a worked list with ranks by hand that breaks one rule at a time, or random labels against a slow reference, with ties |
+# | 1 | which of the two flatters, and why its effect is large |
+# | 1 | which of the two hurts, and why |
+# | 1 | why they cancel here, and what follows for a comparison of two methods |
+# | 1 | a test that neither error can pass, alone or with the other |
 
 # %% [markdown] question="two_errors_that_cancel" points=4
 # *Your answer here.*

@@ -213,7 +213,7 @@ THIRTY = {
     "outputs faked": Made(best(fake_outputs), 0, 4),
     "checks patched": Made(own_cell(PATCHED, 2, first=WRONG), 0, 4, "graded", "was replaced; put back"),
     "names shadowed": Made(
-        own_cell(SHADOWED, 2, first=WRONG), 0, 4, "graded", "registry.check.reverse_kl_gradient was replaced"
+        own_cell(SHADOWED, 2, first=WRONG), 0, 4, "graded", "check.reverse_kl_gradient was replaced"
     ),
     "no notebook": Made(raw(b"%PDF-1.7 what is this"), 0, 0, "unreadable", "not a notebook"),
     "wrong encoding": Made(raw('{"cells": ["Grüße"]}'.encode("latin-1")), 0, 0, "unreadable", "not UTF-8"),
