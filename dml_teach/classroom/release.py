@@ -27,8 +27,9 @@ Everything is in this folder; nothing else is downloaded but the packages that P
 
 2. Open it: `jupyter lab`, then `book/00_welcome.ipynb` to read, `exercises/` to work.
 
-Each chapter of `book/` that has an exercise leads to the one of its number in `exercises/`. Write where
-`NotImplementedError` stands, run the cell below it, and read what it says. Hand in the `.ipynb` file.
+An exercise goes with the chapter of its number. Write where `NotImplementedError` stands, run the cell, run the check
+below it, and read what it says. Hand in the `.ipynb` file. Links of the book into `dml_teach/` and `tests/` lead to the
+project's source, which is not in this folder.
 
 {exercises}
 

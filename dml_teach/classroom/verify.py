@@ -40,7 +40,7 @@ def verify(course: Path, site: Path | None = None, tell: Callable[[str, list[str
         ("exercises/ equals what the masters make of it", lambda: unequal(course, found, performed)),
         ("the solutions get full marks", lambda: unsolved(found, course / "book" / "recordings")),
         ("no solution is in the release, the wheel or the sdist", lambda: leaked(course, found, hidden)),
-        ("no solution is in the web book", lambda: on_the_site(site or course / SITE, hidden, bool(site))),
+        _of_the_site(site or course / SITE, hidden, asked=site is not None),
     ):
         faults_found = list(faults())
         tell(words, faults_found)
@@ -83,9 +83,10 @@ def leaked(course: Path, found: list[Master], hidden: leaks.Secrets) -> Iterator
         yield from map(str, leaks.scan([out, sdist], hidden))
 
 
-def on_the_site(site: Path, hidden: leaks.Secrets, asked: bool) -> Iterator[str]:
-    """Secrets in the web book; one that was not built is only missed if it was asked for."""
+def _of_the_site(site: Path, hidden: leaks.Secrets, asked: bool) -> tuple[str, Callable[[], list[str]]]:
+    """What to say of the web book, and how to check it; one that was not built is only missed if it was asked for."""
     if site.is_dir():
-        yield from map(str, leaks.scan([site], hidden))
-    elif asked:
-        yield f"{site}: no such folder; make book builds it"
+        return "no solution is in the web book", lambda: [str(leak) for leak in leaks.scan([site], hidden)]
+    if asked:
+        return "there is a web book", lambda: [f"{site}: no such folder; make book builds it"]
+    return "the web book is not built here, so it was not searched; make book builds it", list
