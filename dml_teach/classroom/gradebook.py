@@ -25,7 +25,7 @@ from nbgrader.plugins import CsvExportPlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets.config import Config
 
-from dml_teach.classroom import students, watching
+from dml_teach.classroom import pictures, students, watching
 from dml_teach.classroom.markers import HIDDEN_TESTS, regions, without
 from dml_teach.classroom.masters import ROLES, Master
 from dml_teach.classroom.watching import Limits, Outcome
@@ -70,6 +70,11 @@ class Course:
         source = self.root / "source" / name / f"{name}.ipynb"
         source.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(for_nbgrader(students.notebook(master, tests_stay=True)), source)
+        for picture in pictures.names(master):  # which nbgrader carries along to the feedback
+            drawn = master.path.parents[1] / "exercises" / "pictures" / picture
+            if drawn.is_file():
+                (source.parent / "pictures").mkdir(exist_ok=True)
+                shutil.copyfile(drawn, source.parent / "pictures" / picture)
         config = Config()
         # Solutions are cut out already, so that none comes near a submission.
         config.GenerateAssignment.preprocessors = [

@@ -33,14 +33,18 @@ def graded(tmp_path_factory):
         )
 
     verdicts = grading.grade([master], root, root / "out", limits=Limits(seconds=80), tell=tell)
-    return {verdict.student: verdict for verdict in verdicts}
+    return root, {verdict.student: verdict for verdict in verdicts}
 
 
 @pytest.mark.parametrize("name", THIRTY)
 def test_a_submission_gets_the_points_that_it_is_worth(graded, name):
-    verdict, wanted = graded[name], THIRTY[name]
+    verdict, wanted = graded[1][name], THIRTY[name]
     assert (verdict.tasks, verdict.status) == ({FIRST: wanted.first, SECOND: wanted.second}, wanted.status)
     assert wanted.reason in verdict.reason
+
+
+def test_feedback_shows_the_expected_picture(graded):
+    assert list((graded[0] / "out/feedback/right/ex_04_two_peers/pictures").iterdir())
 
 
 def test_nothing_of_them_runs_on(graded):
