@@ -85,6 +85,8 @@ class Guard:
             self._run(part, told, space)
             if part is source:  # as if it had run where the student is
                 names.update((name, space[name]) for name in _bound(self._parse(part)) if name in space)
+        if changed := self.restore():  # by the function under test itself, or by a thread that goes on
+            raise NotPassed(f"{changed[0]} was replaced while it was tested")
         self._publish({PROOF: {"passed": proof}})
 
     def _run(self, source: str, told: str, space: dict[str, Any]) -> None:

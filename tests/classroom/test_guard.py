@@ -82,6 +82,13 @@ def test_the_seed_of_the_grading_stands_whatever_the_student_set(guarded, monkey
     guarded.test("import os\nassert os.environ['DML_TEACH_CHECK_SEED'] == '7'", "", [], {}, "proof")
 
 
+def test_a_function_that_replaces_something_while_it_is_tested_fails(guarded, published):
+    with pytest.raises(NotPassed, match=r"math\.sqrt was replaced while it was tested"):
+        guarded.test("f()", "", ["f"], {"f": lambda: setattr(math, "sqrt", abs)}, "proof")
+    assert published == []
+    assert math.sqrt(4) == 2
+
+
 def replace(owner, name, value=lambda *a, **k: True):
     def act():
         setattr(owner, name, value)
