@@ -73,8 +73,10 @@ def turned(values: Tensor) -> Tensor:
 
 
 def extreme(rng: np.random.Generator, *shape: int) -> Tensor:
-    """Logits of plus and minus ten thousand, in which a plain exp overflows."""
-    return tensor(1e4 * np.sign(rng.standard_normal(shape)) + rng.standard_normal(shape))
+    """Logits of plus and minus ten thousand, in which a plain exp overflows; both signs for every image."""
+    signs = np.sign(rng.standard_normal(shape))
+    signs[..., 0], signs[..., 1] = 1, -1
+    return tensor(1e4 * signs + rng.standard_normal(shape))
 
 
 EXTREME = "logits of ±10 000, at which a plain exp() overflows"
@@ -98,7 +100,7 @@ def pairs(
         (ONE_IMAGE, (draw(rng, 1, 5), draw(rng, 1, 5))),
         ("two classes", (draw(rng, 3, 2), draw(rng, 3, 2))),
         (EQUAL, (same, same.clone())),
-        (EXTREME, (extreme(rng, 3, 4), extreme(rng, 3, 4))),
+        (EXTREME, (extreme(rng, 3, 4), -extreme(rng, 3, 4))),
         (TURNED, (turned(draw(rng, 3, 4)), turned(draw(rng, 3, 4)))),
         (SINGLE, (draw(rng, 3, 4, dtype=torch.float32), draw(rng, 3, 4, dtype=torch.float32))),
     ]

@@ -40,6 +40,14 @@ def test_a_wrong_answer_is_refused_for_its_reason(answer, monkeypatch):
     assert "can not read" not in result.message
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 13))
+def test_the_verdict_does_not_depend_on_the_seed(seed):
+    judged = [a for a in ANSWERS if a.says != "a loop that never ends"]
+    wrong = [a for a in judged if bool(getattr(check, a.task)(a.function, seed=seed)) == bool(a.says)]
+    assert names(wrong) == []
+
+
 @pytest.mark.parametrize("task", by_name())
 def test_each_task_has_three_wrong_answers_with_messages_of_their_own_and_two_right_ones(task):
     wrong = {a.says for a in WRONG if a.task == task and a.foreseen}

@@ -234,6 +234,8 @@ def on_student_and_teacher(step: Callable[..., Any]) -> Callable[..., Any]:
         leftovers(student)
         paid = step(student, teacher, optimizer, images, labels, temperature)
         _in_their_places(student, teacher, optimizer, images)
+        if not student.training:
+            raise Refused("It leaves the student in eval mode.")
         if isinstance(paid, Tensor) and paid.requires_grad:
             raise Refused("The loss that it returns still hangs on the graph, which keeps its memory alive: detach it.")
         return paid, student.weight.detach(), student.bias.detach()

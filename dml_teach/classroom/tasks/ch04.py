@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dml_teach.classroom import slow
+from dml_teach.classroom.calling import Caller
 from dml_teach.classroom.compare import Values
 from dml_teach.classroom.networks import Descent, Linear, leftovers, load_optimizers
 from dml_teach.classroom.slow import Array
@@ -137,6 +138,7 @@ def stepped(
     squares: bool = False,
     oneself: bool = False,
     softened: bool = False,
+    of_both: bool = False,
 ) -> tuple[Array, ...]:
     """One simultaneous step of two linear networks, the gradient of each logit written down."""
     weights = [(w0, b0), (w1, b1)]
@@ -148,6 +150,8 @@ def stepped(
         peer = logits[1 - k]
         if newest and k == 1:
             peer = images @ moved[0][0] + moved[0][1]
+        if of_both:
+            peer = np.log((slow.posteriors(logits[0]) + slow.posteriors(logits[1])) / 2)
         own, other = slow.posteriors(logits[k]), slow.posteriors(peer)
         apart = slow.divergences(logits[k], peer) if swapped else slow.divergences(peer, logits[k])
         supervised = 0.0 if no_labels else slow.of_labels(logits[k], labels).sum() / many
@@ -227,6 +231,24 @@ def step_cases(rng: np.random.Generator) -> list[Case]:
     return found
 
 
+def left_behind(call: Caller, rng: np.random.Generator) -> int:
+    """What a step that moves the weights rightly leaves: train mode, and no gradient but that which has moved them."""
+    w0, b0, w1, b1, images, labels = step_cases(rng)[1].arguments
+    networks = [Linear(w0, b0, training=False), Linear(w1, b1, training=False)]
+    optimizers = [Descent(network, RATE) for network in networks]
+    call.guarded(lambda: call.function(networks, optimizers, images, labels))
+    for k, (network, before) in enumerate(zip(networks, (w0, w1), strict=True)):
+        if not network.training:
+            raise Refused(f"It leaves peer {k} in eval mode.")
+        left, moved = network.weight.grad, (before - network.weight.detach()) / RATE
+        if left is not None and left.abs().max() > 0 and (left - moved).abs().max() > 1e-8:
+            raise Refused(
+                f"The peer is not detached: when the other one learns, a gradient flows into peer {k} as well. Here it "
+                f"comes too late to move it, but it is there; in a deeper network PyTorch would stop with an error."
+            )
+    return 1
+
+
 STEP = Task(
     name="mended_step",
     exercise="04",
@@ -236,6 +258,7 @@ STEP = Task(
             step_cases,
             stepped,
             mistakes=[
+                Mistake("Each peer's target is the average of both; it hears the other one alone.", of_both=True),
                 Mistake(
                     "You have detached yourself instead of the peer: your own logits hear nothing, and the peer is "
                     "moved.",
@@ -283,7 +306,8 @@ STEP = Task(
             adapter=on_two_networks,
             names=("w0", "b0", "w1", "b1", "images", "labels"),
             parts=("losses", "weights of peer 0", "bias of peer 0", "weights of peer 1", "bias of peer 1"),
-        )
+        ),
+        left_behind,
     ],
     hints=(
         "There are three faults, and none of them raises an error. Ask of each line: whose weights does this move, "

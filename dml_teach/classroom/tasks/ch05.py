@@ -182,7 +182,8 @@ def reported(
 
 def report_cases(rng: np.random.Generator) -> list[Case]:
     """Peers of which some are louder than others, so that a mean of logits is another mean."""
-    loud = [[[6.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 1.0, 0.0], [0.0, 1.0, 0.9]], [[0.0, 1.5, 0.0], [0.0, 0.0, 4.0]]]
+    # The first image: heard at another temperature, or by logits, the loud peer decides alone.
+    loud = [[[20.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 1.6, 0.0], [0.0, 1.0, 0.9]], [[0.0, 1.6, 0.0], [0.0, 0.0, 4.0]]]
     found = [Case((slow.tensor(loud), torch.tensor([1, 2])))]
     for k, n, c, says in (
         (2, 40, 4, ""),

@@ -186,7 +186,7 @@ def cohort_cases(rng: np.random.Generator) -> list[Case]:
     ):
         found.append(Case((slow.draw(rng, b, c), slow.draw(rng, others, b, c, size=3.0), k), says))
     single = (slow.draw(rng, 3, 4, dtype=torch.float32), slow.draw(rng, 2, 3, 4, dtype=torch.float32))
-    certain = (slow.extreme(rng, 3, 4), slow.extreme(rng, 2, 3, 4))
+    certain = (slow.extreme(rng, 3, 4), -slow.extreme(rng, 2, 3, 4))
     return [*found, Case((*single, 0), slow.SINGLE), Case((*certain, 1), slow.EXTREME)]
 
 

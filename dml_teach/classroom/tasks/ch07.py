@@ -65,7 +65,7 @@ def selection_cases(rng: np.random.Generator) -> list[Case]:
         Case((right + noise, noise, labels), "a peer that knows nothing better"),
         Case((noise, right + noise, labels), "a peer that knows all better"),
         Case((noise[:1], right[:1], labels[:1]), slow.ONE_IMAGE),
-        Case((slow.extreme(rng, 4, 3), slow.extreme(rng, 4, 3), slow.labels_for(rng, 4, 3)), slow.EXTREME),
+        Case((slow.extreme(rng, 4, 3), -slow.extreme(rng, 4, 3), slow.labels_for(rng, 4, 3)), slow.EXTREME),
     ]
     single = (slow.draw(rng, 5, 4, dtype=torch.float32), slow.draw(rng, 5, 4, dtype=torch.float32))
     return [*found, Case((*single, labels), slow.SINGLE)]

@@ -69,7 +69,7 @@ def half_labelled_cases(rng: np.random.Generator) -> list[Case]:
         labels[torch.tensor(rng.permutation(b)[:missing], dtype=torch.int64)] = -1
         found.append(Case((slow.draw(rng, b, c), slow.draw(rng, b, c), labels), says))
     some = torch.tensor([2, -1, 0])
-    found.append(Case((slow.extreme(rng, 3, 4), slow.extreme(rng, 3, 4), some), slow.EXTREME))
+    found.append(Case((slow.extreme(rng, 3, 4), -slow.extreme(rng, 3, 4), some), slow.EXTREME))
     single = (slow.draw(rng, 3, 4, dtype=torch.float32), slow.draw(rng, 3, 4, dtype=torch.float32))
     return [*found, Case((*single, some), slow.SINGLE)]
 

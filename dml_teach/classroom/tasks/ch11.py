@@ -186,6 +186,7 @@ def evaluated(
     percent: bool = False,
     any_of_camera: bool = False,
     one_only: bool = False,
+    cameras_exchanged: bool = False,
 ) -> tuple[float, float]:
     """Query by query, image by image, with the rules of the protocol."""
     averages, tops = [], []
@@ -193,7 +194,7 @@ def evaluated(
         rank, ranks = 0, []
         for i in in_order(distances[q], far_first, late):
             same = query_ids[q] == gallery_ids[i]
-            here = query_cams[q] == gallery_cams[i]
+            here = (query_cams[q] == gallery_cams[i]) != (cameras_exchanged and bool(same))
             out = gallery_ids[i] == -1 and not junk_counts
             out = out or (same and here and not camera_is_good and not camera_is_wrong)
             out = out or (gallery_ids[i] == 0 and strangers_out) or (here and any_of_camera)
@@ -258,6 +259,9 @@ EVALUATE = Task(
             town_cases,
             evaluated,
             mistakes=[
+                Mistake(
+                    "You strike the same person by *another* camera, and keep the query's own.", cameras_exchanged=True
+                ),
                 Mistake(
                     "Junk (id -1) takes a rank and counts as wrong. It is struck from the list: nobody can say "
                     "whether it is right.",
