@@ -84,25 +84,28 @@ def grade(
     write_json(out / STATE, state)
     verdicts = []
     for submission in found:
-        master, key = by_name[submission.exercise], f"{submission.student}/{submission.exercise}"
-        mark = _digest(f"{submission.digest()} {master.text}")
-        known = state["graded"].get(key, {})
-        fresh = again or known.get("mark") != mark or _worth_another_try(known, limits)
-        if fresh:
-            job = Job(master, state["seed"], limits, recordings)
-            verdict = _grade(course, submission, job)
-        else:
-            verdict = Verdict(**known["verdict"])
-        _count(course, verdict, master)
-        if fresh or known["verdict"] != asdict(verdict):  # a person has given points since
-            _give_feedback(course, verdict)
-            state["graded"][key] = {"mark": mark, "limits": asdict(limits), "verdict": asdict(verdict)}
-            write_json(out / STATE, state)
+        job = Job(by_name[submission.exercise], state["seed"], limits, recordings)
+        verdict, fresh = _settle(course, submission, job, state["graded"], again)
+        write_json(out / STATE, state)
         verdicts.append(verdict)
         tell(verdict, fresh)
     write_atomic(out / "scores.csv", table(verdicts).encode())
     course.export()
     return verdicts
+
+
+def _settle(course: Course, submission: Submission, job: Job, graded: dict, again: bool) -> tuple[Verdict, bool]:
+    """The verdict on one submission and whether it was graded now; `graded` keeps it for the next time."""
+    key = f"{submission.student}/{submission.exercise}"
+    mark = _digest(f"{submission.digest()} {job.master.text}")
+    known = graded.get(key, {})
+    fresh = again or known.get("mark") != mark or _worth_another_try(known, job.limits)
+    verdict = _grade(course, submission, job) if fresh else Verdict(**known["verdict"])
+    _count(course, verdict, job.master)
+    if fresh or known["verdict"] != asdict(verdict):  # a person has given points since
+        _give_feedback(course, verdict)
+        graded[key] = {"mark": mark, "limits": asdict(job.limits), "verdict": asdict(verdict)}
+    return verdict, fresh
 
 
 def _state(out: Path) -> dict:

@@ -6,12 +6,12 @@ import nbformat
 import psutil
 import pytest
 
+from dml_teach import cli
 from dml_teach.classroom import grading, masters
 from dml_teach.classroom.watching import Limits
+from dml_teach.errors import ConfigError
 from tests.classroom import handed_in, samples
 from tests.classroom.handed_in import HandedIn, before, cells, edited, raw
-
-pytest.importorskip("nbgrader", reason="the extra classroom is not installed")
 
 LIMITS = Limits(seconds=27, memory=900 * 2**20)
 LOOP = "def root_of_marbles(marbles):\n    while True:\n        pass"
@@ -162,3 +162,32 @@ def test_only_what_changed_is_graded_again(graded, master):
     assert [name for name, fresh in seen.items() if fresh] == ["crashing"]
     scores = {verdict.student: verdict.score for verdict in again}
     assert scores == {name: verdict.score for name, verdict in before.items()} | {"crashing": 6}
+
+
+def test_points_that_a_person_gave_are_counted_and_stand_in_the_feedback(graded, master):
+    from dml_teach.classroom.gradebook import Course
+
+    root, _ = graded
+    with Course(root / "out").open() as book:
+        grade = book.find_grade("question-why_a_limit", "ex_04_marbles", "ex_04_marbles", "wrong")
+        grade.manual_score = 2
+        book.db.commit()
+    again = {verdict.student: verdict for verdict in grading.grade([master], root, root / "out", limits=LIMITS)}
+    assert (again["wrong"].questions, again["wrong"].score) == ({"why_a_limit": 2}, 4)
+    assert "Score: 4.0 / 9.0" in page(graded, "wrong")
+
+
+def test_the_command_tells_of_each_submission_and_what_was_graded_before(graded, master, capsys):
+    root, _ = graded
+    course = str(master.path.parents[1])
+    status = cli.main(["classroom", "grade", str(root), "--out", str(root / "out"), "--course", course])
+    said = capsys.readouterr().out
+    assert status == 0
+    assert "right ex_04_marbles: graded, 6 of 9, 1 to be read [as before]\n" in said
+    assert "words ex_04_marbles: unreadable, 0 of 9 (the file is not a notebook" in said
+
+
+def test_a_folder_with_other_things_is_not_graded_into(graded, master, tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ConfigError, match="holds other things"):
+        grading.grade([master], graded[0], tmp_path)

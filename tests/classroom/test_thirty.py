@@ -10,7 +10,6 @@ from dml_teach.classroom.watching import Limits
 from tests.classroom.table import SOLUTIONS
 from tests.classroom.thirty import FIRST, SECOND, THIRTY
 
-pytest.importorskip("nbgrader", reason="the extra classroom is not installed")
 MASTER = SOLUTIONS / "sol_04_two_peers.py"
 pytestmark = [
     pytest.mark.slow,
