@@ -23,6 +23,7 @@ test: $(VENV)/.dev ## run all that CI runs: style, types, spelling, notebooks, t
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/python tools/notebooks.py check
+	$(BIN)/python tools/exercises.py check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval book/
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 

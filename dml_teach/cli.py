@@ -18,6 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dml_teach import __version__, ranks
+from dml_teach.classroom import commands as classroom
 from dml_teach.errors import ConfigError, DmlTeachError, Interrupted
 from dml_teach.recipes import Recipe
 
@@ -28,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(classroom.app, name="classroom")
 
 DEFAULTS = {
     "bundled": ("small,small", "classroom"),

@@ -33,6 +33,10 @@ class RankError(DmlTeachError):
     """A rank of a run on several died, hangs or failed, so the others can not go on."""
 
 
+class LeakError(DmlTeachError):
+    """Something of a solution is in what students would get."""
+
+
 class Interrupted(BaseException):
     """SIGINT or SIGTERM stopped a run between two steps, after a checkpoint: no error, so no `Exception`.
 

@@ -4,9 +4,10 @@ import json
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -28,13 +29,14 @@ def write_json(path: Path, content: object) -> None:
     write_atomic(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+def write_tensors(path: Path, tensors: dict[str, "Tensor"], metadata: dict[str, str] | None = None) -> None:
     """Named tensors as safetensors: a format that holds numbers and nothing that runs."""
     write_atomic(path, packed(tensors, metadata))
 
 
-def packed(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+def packed(tensors: dict[str, "Tensor"], metadata: dict[str, str] | None = None) -> bytes:
     """The content of such a file."""
+    import torch
     from safetensors.torch import save
 
     # Copies, since the format refuses tensors that share memory, as tied weights do.
@@ -42,7 +44,7 @@ def packed(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -
     return save(own, metadata)
 
 
-def unpacked(content: bytes) -> dict[str, Tensor]:
+def unpacked(content: bytes) -> dict[str, "Tensor"]:
     """The tensors of such a content, on the CPU."""
     from safetensors.torch import load
 
