@@ -4,7 +4,8 @@
 
 The first lines are ratios of times, the median over paired rounds with its spread (smallest to largest). In a round,
 one after the other: one peer's independent step while the other rank sleeps; both ranks' steps side by side without
-exchange; and with it, which is the mutual step. Of the ranks, the slower one counts. What two busy cores take from each
+exchange; and with it, which is the mutual step. Of the ranks, the slower one counts. Processor time leaves out how
+long a rank waited for its turn or for the other. What two busy cores take from each
 other (heat, caches, memory) is in the first ratio; what the exchange adds is in the last.
 
 Then the model of `dml_teach.cost` against collectives that are timed here: a link is fitted to all-gathers between two
@@ -23,7 +24,8 @@ from functools import partial
 import torch
 import torch.distributed as dist
 from mutual_step import PRECISION, batch, networks, optimizers
-from timing import Ratio, parser, ratio, seconds_a_step
+from timing import Ratio, Step, parser, ratio, seconds_a_step
+from torch import Tensor
 
 from dml_teach import cost, topology
 from dml_teach.cohort import Cohort
@@ -51,20 +53,33 @@ def on_two(rounds: int, steps: int) -> None:
         show("two ranks without exchange / one peer alone", ratio(list(zip(apart, single, strict=True))))
         show("two ranks with exchange / one peer alone", ratio(list(zip(together, single, strict=True))))
         show("with exchange / without", ratio(list(zip(together, apart, strict=True))))
+        worked = [tuple(each.processor for each in one) for one in (single, apart, together)]
+        show("with exchange / one peer alone, processor time", ratio(list(zip(worked[2], worked[0], strict=True))))
+        show("with exchange / without, processor time", ratio(list(zip(worked[2], worked[1], strict=True))))
 
 
-def one_round(mesh: Mesh, alone: Cohort, mutual: Cohort, *rest) -> tuple[float, float, float]:  # type: ignore[no-untyped-def]
-    """Seconds a step: of one peer alone, of two side by side, of two that exchange; the slower rank's."""
-    images, labels, steps = rest
-    single = seconds_a_step(lambda: alone.step(images, labels), steps) if mesh.leader else 0.0
-    single = slowest(mesh, single)
-    apart = slowest(mesh, seconds_a_step(lambda: alone.step(images, labels), steps))
-    together = slowest(mesh, seconds_a_step(lambda: mutual.step(images, labels), steps))
-    return single, apart, together
+class Taken(float):
+    """Seconds a step by the clock, of the slower rank; `processor`: those in which it computed, whoever else did."""
+
+    processor: float
 
 
-def slowest(mesh: Mesh, seconds: float) -> float:
-    return mesh.agree(int(1e9 * seconds))[0] / 1e9
+def one_round(mesh: Mesh, alone: Cohort, mutual: Cohort, images: Tensor, labels: Tensor, steps: int) -> list[Taken]:
+    """A step of one peer alone, of two side by side, and of two that exchange."""
+    single = taken(mesh, lambda: alone.step(images, labels) if mesh.leader else None, steps)
+    apart = taken(mesh, lambda: alone.step(images, labels), steps)
+    return [single, apart, taken(mesh, lambda: mutual.step(images, labels), steps)]
+
+
+def taken(mesh: Mesh, step: Step, steps: int) -> Taken:
+    mesh.agree(0)  # begin together
+    before = time.process_time()
+    clock = seconds_a_step(step, steps)
+    processor = (time.process_time() - before) / steps
+    slowest = mesh.agree(int(1e9 * clock), int(1e9 * processor))
+    found = Taken(slowest[0] / 1e9)
+    found.processor = slowest[1] / 1e9
+    return found
 
 
 def collectives(rounds: int) -> dict[str, float]:

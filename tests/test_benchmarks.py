@@ -106,3 +106,15 @@ def test_scores_are_measured_against_a_package_in_a_folder(tmp_path):
     )
     found = ratios("reid", "--parts", "ranking", "--peers", str(tmp_path), *SMALL_GALLERY)
     assert list(found) == [f"ranking, {kind} features, the package reid / ours" for kind in ("trained", "untrained")]
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+def test_two_ranks_against_one_peer_alone_and_the_model_of_a_link():
+    assert set(ratios("ranks")) == {
+        "two ranks without exchange / one peer alone",
+        "two ranks with exchange / one peer alone",
+        "with exchange / without",
+        "with exchange / one peer alone, processor time",
+        "with exchange / without, processor time",
+    }
