@@ -33,7 +33,6 @@
 # batches. One row for a single network, one for the two of a pair *side by side*. The first two rows are TinyMarket, the last two handwritten characters.
 
 # %% mystnb={"image": {"alt": "Four rows of dots, one for each seed, with their mean and its 95 % interval, about a line at 0: points of mAP of the mutual pair above the independent one. TinyMarket, one network: dots on both sides, the interval from minus 3 to plus 3. TinyMarket, both: mean at minus 3, the interval just across the line. Omniglot, one network: mean at plus 1, the interval across the line. Omniglot, both: mean a little below 0."}}
-import csv
 import tempfile
 from pathlib import Path
 
@@ -45,6 +44,7 @@ from dml_teach import plots, recipes, recordings, reid, scale
 from dml_teach import topology
 from dml_teach.data import tiny_market
 from dml_teach.evaluation import concatenate, embed
+from dml_teach.published import read as published_numbers
 from dml_teach.trainer import fit, trained_network
 from dml_teach.widgets import RetrievalExplorer
 
@@ -284,20 +284,22 @@ for name in recorded:
 # The paper's data are Market-1501, its networks MobileNet and InceptionV1. Two of its results (**paper**; from Table 4, with `published.csv` as the source): a pair taught in three ways, mAP in % of a single network.
 
 # %%
-with (Path("recordings") / "published.csv").open() as file:
-    published = [
-        row
-        for row in csv.DictReader(file)
-        if row["tier"] == "paper" and row["data"] == "Market-1501"
-    ]
+literature = [
+    number
+    for number in published_numbers()
+    if (number.tier, number.data) == ("paper", "Market-1501")
+]
 
 
 def value(table, networks, setting, of):
     """The one figure of the paper that is meant."""
     key = (table, networks, setting, of)
-    names = ("table", "networks", "setting", "of")
-    found = [r for r in published if tuple(r[n] for n in names) == key]
-    return float(found[0]["value"]) if found else None
+    found = [
+        float(number.value)
+        for number in literature
+        if (number.table, number.networks, number.setting, number.of) == key
+    ]
+    return found[0] if found else None
 
 
 print("                         independent   distilled      mutual")

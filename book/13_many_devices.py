@@ -31,7 +31,7 @@
 #
 # What one device sends in a step of 64 images with 100 classes. If the devices share *one network*, each with a part of the images, it is a number for every parameter: a gradient. If each device has a *peer*, it is a number for every image and class: a posterior.
 
-# %% mystnb={"image": {"alt": "Horizontal bars on a scale of powers of ten: bytes that a device sends in a step. Posteriors: 26 kB, whatever the network. Gradients: 0.3 MB for small, 2 MB for ResNet-32, about 13 MB for MobileNet, about 24 MB for InceptionV1, 146 MB for WRN-28-10."}}
+# %% mystnb={"image": {"alt": "Horizontal bars on a scale of powers of ten: bytes that a device sends in a step. Posteriors: 26 kB, whatever the network. Gradients: 0.3 MB for small, 2 MB for ResNet-32, 3.4 MB for ResNet-56, about 13 MB for MobileNet, about 24 MB for InceptionV1, 146 MB for WRN-28-10."}}
 import importlib.util
 import json
 import subprocess
@@ -495,7 +495,7 @@ print(
 # 4. Two ranks, an all-gather of 26 kB: would you rather have half the latency or twice the bandwidth?
 # 5. A frozen teacher has a rank of its own. What does it do while its students update themselves? Where would you put it?
 #
-# **Exercise.** In a ring, each peer listens to one other. Write an `exchange` for the threads of this chapter that hands each peer only its teacher's logits, and zeros for the rest, and show that the weights are still equal to the last bit. What does a rank send in a step then, at 1 024 peers? And which number of the
+# **By yourself.** In a ring, each peer listens to one other. Write an `exchange` for the threads of this chapter that hands each peer only its teacher's logits, and zeros for the rest, and show that the weights are still equal to the last bit. What does a rank send in a step then, at 1 024 peers? And which number of the
 # report has become wrong, if any?
 #
 # This is the end of what one machine can show. What lies beyond needs more of them.

@@ -148,11 +148,16 @@ class LinksOutOfTheBook(SphinxTransform):
     default_priority = 400
 
     def apply(self, **kwargs: Any) -> None:
-        """Replace every download that leads out of the book."""
+        """Replace every download, and every notebook, that leads out of the book."""
         here = Path(self.env.srcdir)
-        for node in list(self.document.findall(addnodes.download_reference)):
-            target = Path(os.path.normpath(Path(here, self.env.docname).parent / node["reftarget"]))
-            if not target.is_relative_to(here) and target.is_relative_to(here.parent):
+        notebooks = [node for node in self.document.findall(addnodes.pending_xref) if node.get("reftype") == "myst"]
+        for node in [*self.document.findall(addnodes.download_reference), *notebooks]:
+            # MyST takes a notebook for a page and, where it is there, names it by its whole path without the suffix.
+            name = node["reftarget"]
+            if node in notebooks and Path(name).is_absolute():
+                name += ".ipynb"
+            target = Path(os.path.normpath(Path(here, self.env.docname).parent / name))
+            if target.suffix and not target.is_relative_to(here) and target.is_relative_to(here.parent):
                 node.replace_self(self.instead(node, target.relative_to(here.parent)))
 
     def instead(self, node: nodes.Element, path: Path) -> nodes.Node:

@@ -71,7 +71,7 @@ def test_a_chapter_has_what_a_learner_looks_for(source):
         assert part in text, f"{source.name} has no {part}"
     questions = text.split("## Recall")[1]
     assert [f"\n{number}. " in questions for number in range(1, 7)] == [True] * 5 + [False]
-    assert "**Exercise" in questions
+    assert "**By yourself.**" in questions
 
 
 @pytest.mark.parametrize("page", [*chapters(), *sorted(BOOK.rglob("*.md"))], ids=lambda path: path.name)
