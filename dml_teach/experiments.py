@@ -116,9 +116,8 @@ class Experiment:
 
     def teachers_of(self, arm: Arm) -> list[int]:
         """Which networks of its teachers' arm teach an arm."""
-        if arm.teachers is None:
-            return []
-        return list(range(len(self.arm(arm.teachers).peers))) if arm.teaching is None else list(arm.teaching)
+        everybody = range(len(self.arm(arm.teachers).peers)) if arm.teachers else ()
+        return list(everybody if arm.teaching is None else arm.teaching)
 
     def matrix(self, arm: Arm) -> Tensor:
         """The arm's topology (K, K), teachers included."""

@@ -16,6 +16,7 @@ from dml_teach import comparison, demo, models, recordings
 from dml_teach.errors import DataError
 from dml_teach.models import NAMES
 from dml_teach.published import PLUS_MINUS, TIERS, Number
+from dml_teach.reproduce import table
 
 OURS = ("independent", "distilled", "mutual", "DML_e")  # settings that this project can run
 NETWORKS = {
@@ -259,9 +260,7 @@ def effect(found: Mapping[str, Mapping[str, Any]], text: str) -> str:
     _, change, (unit, factor, digits), differences = _change(found, text)
     side, sign = ("higher", 1) if change.difference >= 0 else ("lower", -1)
     won = sum(sign * difference > 0 for difference in differences)
-    number = f"{factor * change.difference:+.{digits}f}".replace("-", "−")
-    interval = "" if change.seeds == 1 else f"{PLUS_MINUS}{factor * change.half_width:.{digits}f}"
-    return f"{number}{interval}\u00a0{unit} ({side} in {won} of {change.seeds})"
+    return f"{table.signed(change, factor, digits)}\u00a0{unit} ({side} in {won} of {change.seeds})"
 
 
 def power(found: Mapping[str, Mapping[str, Any]], texts: Sequence[str]) -> str:
@@ -313,11 +312,8 @@ def spread_out(mean: float, deviation: float, percent: bool) -> str:
 def signed(change: comparison.Paired, percent: bool) -> str:
     """A paired difference with its 95 % interval and, of accuracies, the seeds in which it was above 0."""
     factor, digits = (100, 2) if percent else (1, 3)
-    text = f"{factor * change.difference:+.{digits}f}".replace("-", "−")
-    if change.seeds == 1:
-        return text
-    text += f"{PLUS_MINUS}{factor * change.half_width:.{digits}f}"
-    return f"{text} ({change.won}/{change.seeds})" if percent else text
+    text = table.signed(change, factor, digits)
+    return f"{text} ({change.won}/{change.seeds})" if percent and change.seeds > 1 else text
 
 
 def seeds(recorded: Mapping[str, Any]) -> str:

@@ -20,6 +20,9 @@ SHOWN = {
 USUAL = {"order": "simultaneous", "mimicry": "pairwise", "temperature": 1.0}
 """Shown only where a run has another value."""
 
+WORDS = ("folder", "data", "peers", "topology", "settings", "networks", "setting", "of")
+"""Headings of columns that stand to the left."""
+
 NONE_FOUND = """No runs here. Make some:
   dml-teach demo                             independent, distilled and mutual networks, compared
   dml-teach train bundled --out runs/first   two networks that teach each other"""
@@ -107,7 +110,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a table in which numbers stand to the right."""
     lines = [headings, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = ["<" if name in ("folder", "data", "peers", "topology", "settings") else ">" for name in headings]
+    aligned = ["<" if name in WORDS else ">" for name in headings]
     text = [
         "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, aligned, widths, strict=True)).rstrip()
         for line in lines

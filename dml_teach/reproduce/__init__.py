@@ -42,7 +42,7 @@ def run(
 
     Args:
         target: one of `targets.TARGETS`.
-        scale: one of `targets.SCALES`.
+        scale: one of `setups.SCALES`.
         seeds: how many, from 0 on; None for those of `SEEDS`.
         out: the folder of runs, recordings and tables.
         data: where the data set lies.

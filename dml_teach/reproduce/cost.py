@@ -4,25 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
-from dml_teach import experiments, models, runs
+from dml_teach import cost, experiments, models, runs
 from dml_teach.data import sets
 from dml_teach.experiments import Arm, Experiment
 from dml_teach.recipes import sizes
 
-BACKWARD = 2  # a backward pass is twice the arithmetic of its forward pass
 
-
-def forward_flops(name: str, options: dict[str, Any], data: sets.Facts, resize: str = "") -> int:
-    """Floating-point operations of one image's forward pass, a multiplication and an addition being two; counted from
-    shapes, without computing."""
+def training_flops(name: str, options: dict[str, Any], data: sets.Facts, resize: str = "") -> float:
+    """Floating-point operations of one image, forward and backward; `cost.PASSES` times those of its forward pass."""
     height, width = (sizes(resize) or ((data.height, data.width),))[-1]
-    network = models.build(name, data.classes, channels=data.channels, **options).to("meta").eval()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.empty(1, data.channels, height, width, device="meta"))
-    return counter.get_total_flops()
+    network = models.build(name, data.classes, channels=data.channels, **options)
+    return cost.operations(network, 2, data.channels, height, width) / 2  # of one image batch norm has no statistics
 
 
 def describe(experiment: Experiment, seeds: Sequence[int], out: Path | str) -> str:
@@ -52,12 +44,13 @@ def describe(experiment: Experiment, seeds: Sequence[int], out: Path | str) -> s
     return "\n".join(lines)
 
 
-def _arithmetic(experiment: Experiment, arm: Arm, facts: sets.Facts) -> int:
+def _arithmetic(experiment: Experiment, arm: Arm, facts: sets.Facts) -> float:
     """Operations for one image of one epoch: every learner forward and backward, every teacher forward."""
     resize = experiment.recipe.resize
-    learning = sum((1 + BACKWARD) * forward_flops(*each, facts, resize) for each in arm.learners)
+    learning = sum(training_flops(*each, facts, resize) for each in arm.learners)
     teachers = [] if arm.teachers is None else experiment.arm(arm.teachers).learners
-    return learning + sum(forward_flops(*teachers[j], facts, resize) for j in experiment.teachers_of(arm))
+    teaching = sum(training_flops(*teachers[j], facts, resize) for j in experiment.teachers_of(arm))
+    return learning + teaching / cost.PASSES
 
 
 def _seconds(folder: Path) -> float:

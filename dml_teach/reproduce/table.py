@@ -7,8 +7,10 @@ from typing import Any
 
 from dml_teach import comparison, models, recordings
 from dml_teach.comparison import Paired
+from dml_teach.overview import text
 from dml_teach.published import PLUS_MINUS, Number
-from dml_teach.reproduce.targets import CIFAR, Line, Plan, Source
+from dml_teach.reproduce.setups import CIFAR
+from dml_teach.reproduce.targets import Line, Plan, Source
 
 HEAD = ("networks", "setting", "of", "paper", "others", "ours", "difference", "seeds won")
 NOT_RUN = "not run"
@@ -81,23 +83,21 @@ def left_out(plan: Plan) -> list[str]:
     return [f"{', '.join(names)}: {why}" for why, names in found.items()]
 
 
-def as_text(table: Sequence[Sequence[str]]) -> str:
+def as_text(found: Sequence[Sequence[str]]) -> str:
     """Rows under their head, for a terminal."""
-    lines = [HEAD, *table]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    text = [
-        "  ".join(
-            c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join([text[0], "-" * len(text[0]), *text[1:]])
+    return "\n".join(text.table(HEAD, found))
 
 
-def as_markdown(table: Sequence[Sequence[str]]) -> str:
+def as_markdown(found: Sequence[Sequence[str]]) -> str:
     """Rows under their head, as a pipe table."""
-    lines = [HEAD, ("---",) * 3 + ("--:",) * (len(HEAD) - 3), *table]
+    lines = [HEAD, ("---",) * 3 + ("--:",) * (len(HEAD) - 3), *found]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def signed(change: Paired, factor: float, digits: int) -> str:
+    """A paired difference with its 95 % interval; a single seed has none."""
+    number = f"{factor * change.difference:+.{digits}f}".replace("-", MINUS)
+    return number if change.seeds == 1 else f"{number}{PLUS_MINUS}{factor * change.half_width:.{digits}f}"
 
 
 def _ours(line: Line, recorded: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
@@ -121,9 +121,4 @@ def _ours(line: Line, recorded: Mapping[str, Any] | None) -> tuple[str, str, str
     if line.baseline is None:
         return setting, ours, "", ""
     change = comparison.paired(numbers, values(recorded, line.baseline, line.measure))
-    return setting, ours, _signed(change, factor, digits), f"{change.won}/{change.seeds}"
-
-
-def _signed(change: Paired, factor: float, digits: int) -> str:
-    text = f"{factor * change.difference:+.{digits}f}".replace("-", MINUS)
-    return text if change.seeds == 1 else f"{text}{PLUS_MINUS}{factor * change.half_width:.{digits}f}"
+    return setting, ours, signed(change, factor, digits), f"{change.won}/{change.seeds}"

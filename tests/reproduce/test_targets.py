@@ -7,11 +7,11 @@ from dml_teach import published
 from dml_teach.data import sets
 from dml_teach.errors import ConfigError
 from dml_teach.experiments import Experiment
-from dml_teach.reproduce import table, targets
+from dml_teach.reproduce import setups, table, targets
 
 NUMBERS = published.read()
 each_target = pytest.mark.parametrize("target", targets.TARGETS)
-each_scale = pytest.mark.parametrize("scale", targets.SCALES)
+each_scale = pytest.mark.parametrize("scale", setups.SCALES)
 
 SHOWN = {
     "table1": ("parameters", "CIFAR-100"),
@@ -112,7 +112,7 @@ def test_at_paper_scale_the_recipe_is_the_papers_and_all_images_are_used():
 
 
 def test_arms_that_two_targets_share_are_the_same():
-    for scale in targets.SCALES:
+    for scale in setups.SCALES:
         known: dict[tuple[str, str], tuple] = {}
         for target in TRAINED:
             found = experiment(target, scale)
