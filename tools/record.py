@@ -9,6 +9,7 @@ cohort_size   book/recordings/cohort_size.json (needs CIFAR-100; about two hours
 label_noise   book/recordings/label_noise.json (needs CIFAR-100; 20 minutes on one core)
 few_labels    book/recordings/few_labels.json (needs CIFAR-100; 20 minutes on one core)
 unequal       book/recordings/unequal.json (15 minutes on one core)
+weak_peer     book/recordings/weak_peer.json (15 minutes on one core)
 tiny_market   book/recordings/tiny_market.json (draws its images; 15 minutes on one core)
 omniglot      book/recordings/omniglot.json (needs Omniglot; 10 minutes on one core)
 distillation  book/recordings/distillation.json (ten minutes on one core)
@@ -115,6 +116,28 @@ UNEQUAL = Experiment(
         Arm("one-way", ("small",) * 2, ((0.0, 0.0), (1.0, 0.0)), options=(WIDE, NARROW)),
     ),
     subset=500,
+)
+
+TINY = {"width": 1}
+WEAK_PEER = Experiment(
+    name="weak_peer",
+    question=(
+        "A wide network (width 32) that has enough images to do well beside one of width 1, which can not: what does the"
+        " wide one lose, against being alone, and what if its peer is less weak, if both listen less, or if only the"
+        " weak one listens? Two seeds, 200 and 201, had been seen of the first four arms. Paired"
+        " by seed, 95 % intervals, whatever they show."
+    ),
+    data="bundled",
+    recipe=CLASSROOM.with_(name="weak_peer", epochs=12),
+    arms=(
+        Arm("independent", ("small",) * 2, options=(WIDE, TINY)),
+        Arm("mutual", ("small",) * 2, "mutual", options=(WIDE, TINY)),
+        Arm("equal", ("small",) * 2, "mutual", options=WIDE),
+        Arm("less-weak", ("small",) * 2, "mutual", options=(WIDE, NARROW)),
+        Arm("quarter", ("small",) * 2, "mutual", {"mimicry_weight": 0.25}, options=(WIDE, TINY)),
+        Arm("one-way", ("small",) * 2, ((0.0, 0.0), (1.0, 0.0)), options=(WIDE, TINY)),
+    ),
+    subset=1600,
 )
 
 THIRD = 1 / 3
@@ -246,6 +269,7 @@ EXPERIMENTS = {
         Named(LABEL_NOISE, 5, write_json),
         Named(FEW_LABELS, 5, write_json),
         Named(UNEQUAL, 6, write_json),
+        Named(WEAK_PEER, 6, write_json),
         Named(TINY_MARKET, 5, write_json),
         Named(OMNIGLOT, 5, write_json),
     )
