@@ -122,10 +122,10 @@ TINY = {"width": 1}
 WEAK_PEER = Experiment(
     name="weak_peer",
     question=(
-        "A wide network (width 32) that has enough images to do well beside one of width 1, which can not: what does the"
-        " wide one lose, against being alone, and what if its peer is less weak, if both listen less, or if only the"
-        " weak one listens? Two seeds, 200 and 201, had been seen of the first four arms. Paired"
-        " by seed, 95 % intervals, whatever they show."
+        "A wide network (width 32) that has enough images to do well beside one of width 1, which can not: what does"
+        " the wide one lose, against being alone, and what if its peer is less weak, if both listen less, or if only"
+        " the weak one listens? Two seeds, 200 and 201, had been seen of the first four arms. Paired by seed, 95 %"
+        " intervals, whatever they show."
     ),
     data="bundled",
     recipe=CLASSROOM.with_(name="weak_peer", epochs=12),
