@@ -1,4 +1,4 @@
-"""List the byte-identical images of CIFAR-100 in book/recordings/duplicates/cifar100.json: hashes and labels, no pixels.
+"""List the byte-identical images of CIFAR-100 in book/recordings/duplicates/cifar100.json: hashes, labels, no pixels.
 
 python tools/duplicates.py DIR        DIR is the folder of the data set, or its parent
 """
