@@ -99,6 +99,7 @@ plots.images(
 #   than a page that you nod at.
 # - **Follow the thread.** An equation names the function that computes it and the test that proves it. What a chapter builds step by step is what the
 #   library contains, so by the end you have seen all that matters from the inside.
+# - **Play.** Some chapters hold a widget, which answers to mouse and keyboard: on the web as it stands, in JupyterLab once you have run its cell.
 # - **Recall.** Each chapter closes with five questions. Answer them with the page closed.
 #
 # Chapters train real networks, small ones, in seconds. One switch makes them bigger: set the environment variable `DML_TEACH_SCALE` to `laptop` or `paper`

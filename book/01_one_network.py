@@ -197,7 +197,7 @@ print("gradient is (p - one-hot) / B:", close)
 #
 # ## The loop
 #
-# One step: predict, measure, go downhill. This is the whole of it. (The rate falls from its first value to 0 along a cosine. `channels_last` is an order of
+# One step: predict, measure, go downhill. This is the whole of it. (The learning rate, or just *rate*, falls from its first value to 0 along a cosine. `channels_last` is an order of
 # the numbers in memory, faster on most processors, and changes no result.)
 
 # %%

@@ -634,16 +634,16 @@ plots.differences(
 # Each of these stands somewhere in public code. None raises an error. The tests named are in [`tests/test_losses.py`](../tests/test_losses.py) and
 # [`tests/test_cohort.py`](../tests/test_cohort.py).
 #
-# | mistake | what happens | who notices |
-# |---|---|---|
-# | the peer is not detached | the teacher is pulled towards the pupil | `test_published_posteriors_carry_no_gradient` |
-# | the two posteriors of the divergence are swapped | you need no longer cover what the peer finds possible | `test_mimicry_is_not_symmetric` |
-# | the mean runs over the classes too | a hundredth of the peer's voice at 100 classes | `test_mimicry_does_not_shrink_with_the_number_of_classes` |
-# | eval mode after an evaluation, never undone | from the second epoch on, batch norm stands still | `test_a_network_left_in_eval_mode_trains_in_train_mode_all_the_same` |
-# | predicting again in the plain way | batch norm counts batches twice | `test_batch_norm_moves_exactly_once_a_step` |
-# | posteriors of different batches compared | a shoe is asked to agree with a shirt | `test_peers_see_the_same_batch_and_sequential_predicts_on_it_again_without_gradient` |
-# | both peers start from the same weights | nothing, for ever | `test_identical_twins_with_the_same_batch_never_teach_each_other_anything` |
-# | one seed, or the best epoch as seen on test images | a gain that nobody finds again | you, from now on |
+# | mistake | what happens, and who notices |
+# |---|---|
+# | the peer is not detached | the teacher is pulled towards the pupil<br>`test_published_posteriors_carry_no_gradient` |
+# | the two posteriors of the divergence are swapped | you need no longer cover what the peer finds possible<br>`test_mimicry_is_not_symmetric` |
+# | the mean runs over the classes too | a hundredth of the peer's voice at 100 classes<br>`test_mimicry_does_not_shrink_with_the_number_of_classes` |
+# | eval mode after an evaluation, never undone | from the second epoch on, batch norm stands still<br>`test_a_network_left_in_eval_mode_trains_in_train_mode_all_the_same` |
+# | predicting again in the plain way | batch norm counts batches twice<br>`test_batch_norm_moves_exactly_once_a_step` |
+# | posteriors of different batches compared | a shoe is asked to agree with a shirt<br>`test_peers_see_the_same_batch_and_sequential_predicts_on_it_again_without_gradient` |
+# | both peers start from the same weights | nothing, for ever<br>`test_identical_twins_with_the_same_batch_never_teach_each_other_anything` |
+# | one seed, or the best epoch as seen on test images | a gain that nobody finds again<br>seen by you, from now on |
 #
 # ## Summary
 #
