@@ -18,8 +18,8 @@
 # # 00 · Welcome
 #
 # **Can two students who know nothing teach each other something?** In 2018 Ying Zhang and colleagues trained two networks side by side and
-# let each of them listen to the other's opinion. Both came out better than networks trained alone. There was no teacher in the room. The paper
-# is called *Deep Mutual Learning*, and this course takes it apart, rebuilds it, and tests its claims.
+# let each of them listen to the other's opinion. Both, they reported, came out better than networks trained alone. There was no teacher in the room.
+# The paper is called *Deep Mutual Learning*, **DML** for short, and this course takes it apart, rebuilds it, and tests its claims.
 #
 # | | |
 # |---|---|
@@ -30,8 +30,8 @@
 # %% [markdown]
 # ## The whole course in one picture
 #
-# Circles are networks. An arrow goes from the one who teaches to the one who learns. Everybody also learns from the labels; the arrows are
-# what comes on top.
+# Circles are networks. Those that train side by side are called **peers**, and all of them together a **cohort**. An arrow goes from the one who
+# teaches to the one who learns. Everybody also learns from the labels; the arrows are what comes on top.
 
 # %% mystnb={"image": {"alt": "Three panels with two or three circles each. Independent: no arrows. One-way: an arrow from circle 0 to circle 1. Mutual: arrows in both directions between all circles."}}
 from dml_teach import plots, topology
@@ -55,14 +55,15 @@ for name in ("independent", "one-way", "mutual"):
     print(topology.by_name(name, 3), end="\n\n")
 
 # %% [markdown]
-# Everything that this course teaches is such a matrix put into the same few lines of code. Training alone, learning from a finished teacher,
-# teaching each other, a ring of whispers: the trainer never changes, only $W$ does. In `dml_teach` the matrices live in
+# Everything that this course teaches is such a matrix put into the same few lines of code. Training alone (*independent*), learning from a
+# teacher (*distillation*, where the teacher has finished), teaching each other (*mutual learning*), a ring of whispers: the trainer never changes, only $W$ does. In `dml_teach` the matrices live in
 # [`topology.py`](../dml_teach/topology.py), the step that uses them in [`cohort.py`](../dml_teach/cohort.py).
 
 # %% [markdown]
 # ## Is everything here?
 #
-# The next cell asks the course's doctor. What it prints depends on your machine, so it is the one kind of output that nobody compares.
+# The next cell asks the course's doctor. What it prints depends on your machine, so it belongs to the few outputs that nobody compares. You need not
+# understand every line; the last ones matter.
 
 # %% tags=["nbval-ignore-output"]
 # not compared: versions, device and folders differ from machine to machine
@@ -71,8 +72,8 @@ from dml_teach.doctor import examine
 print(examine())
 
 # %% [markdown]
-# If a line says *missing* or *not found*, the last lines tell what to do. CIFAR-100 is not needed for the notebooks: by default they use a small
-# slice of Fashion-MNIST, ten kinds of clothes in 28 x 28 grey pixels, that came with the package.
+# If a line says *missing* or *not found*, the last lines tell what to do. CIFAR-100, the paper's data set of small colour photographs of a hundred kinds
+# of things, is not needed for the notebooks: by default they use a small slice of Fashion-MNIST, ten kinds of clothes in 28 x 28 grey pixels, that came with the package.
 
 # %%
 from dml_teach import scale
@@ -97,11 +98,13 @@ plots.images(
 # - **Predict first.** Where it says *Predict*, stop and write your guess down before you run the cell. A guess that turns out wrong teaches more
 #   than a page that you nod at.
 # - **Follow the thread.** An equation names the function that computes it and the test that proves it. What a chapter builds step by step is what the
-#   library contains, so by the end there is nothing left that you have not seen.
+#   library contains, so by the end you have seen all that matters from the inside.
+# - **Play.** Some chapters hold a widget, which answers to mouse and keyboard: on the web as it stands, in JupyterLab once you have run its cell.
 # - **Recall.** Each chapter closes with five questions. Answer them with the page closed.
 #
 # Chapters train real networks, small ones, in seconds. One switch makes them bigger: set the environment variable `DML_TEACH_SCALE` to `laptop` or `paper`
-# before you start JupyterLab and the same cells train ResNets on CIFAR-100.
+# before you start JupyterLab and the same cells train the paper's ResNets on CIFAR-100, if it is there. (The text was written for the outputs of the
+# `classroom` scale, which is the default.)
 
 # %%
 for each in scale.SCALES.values():
@@ -112,7 +115,8 @@ for each in scale.SCALES.values():
 # %% [markdown]
 # ## Whose number is it?
 #
-# Papers report numbers, others try to repeat them, and sometimes get different ones. So every number in this course says whose it is:
+# Papers report numbers, others try to repeat them, and sometimes get different ones. So every number in this course that the page has not just
+# computed says whose it is, its **tier**:
 #
 # | tier | who measured it | example |
 # |---|---|---|
@@ -120,8 +124,12 @@ for each in scale.SCALES.values():
 # | **others** | somebody who ran it again | the same pair, five seeds: 69.56 % alone, 70.95 % together |
 # | **ours** | this course | with the command, the seeds and the machine beside it |
 #
-# Where an effect does not show, the course says so. *Predict:* how large do you think is the gain from a partner who is as clueless as you are? The
-# two example rows above hold the answer for one case. Chapter by chapter you will see where it comes from, and where it fails to come.
+# (ResNet-32 is the smallest of the paper's networks, with half a million weights. The others whose names you will meet are MobileNet, InceptionV1 and
+# WRN-28-10, with 3.3, 7.8 and 36.5 million (**paper**). A *seed* is the number that fixes all chance in a training; five seeds are five trainings.)
+#
+# Where an effect does not show, the course says so. *Predict:* how large is the gain from a partner who is as clueless as you are? The two example
+# rows hold the answer for one case; work it out in **points**, which is short for percentage points. Chapter by chapter you will see where it comes
+# from, and where it fails to come.
 
 # %%
 paper = {"alone": 68.99, "together": (71.19 + 70.75) / 2}
@@ -146,4 +154,4 @@ for tier, numbers in {"paper": paper, "others": others}.items():
 # 4. What are the three tiers of numbers, and why keep them apart?
 # 5. What would the matrix of a ring of four peers look like? Check with `topology.ring(4)`.
 #
-# Next: [01 · One network](01_one_network.ipynb), because before two can teach each other, one has to learn.
+# [Chapter 01](01_one_network.ipynb) begins with a single network, because before two can teach each other, one has to learn.

@@ -116,12 +116,13 @@ print("batches in an epoch:", len(batches))
 # %% [markdown]
 # ## The network and its posterior
 #
-# A small convolutional network turns images $(B, C, H, W)$ into **logits** $z$ of shape $(B, C)$: one number per class. Softmax makes them
-# positive and lets them sum to 1. The result is the **posterior**, what the network believes after having seen the image:
+# A small convolutional network turns a batch of $B$ images into **logits** $z$ of shape $(B, C)$: one number for each of the $C$ classes. Softmax makes
+# them positive and lets them sum to 1. The result is the **posterior**, what the network believes after having seen the image:
 #
 # $$p^m = \frac{\exp z^m}{\sum_{m'} \exp z^{m'}}$$
 #
-# In code: [`losses.log_posterior`](../dml_teach/losses.py), its logarithm, which is kinder to small numbers.
+# The upper index counts classes; here and in all that follows it is no power. In code: [`losses.log_posterior`](../dml_teach/losses.py), its logarithm,
+# which is kinder to small numbers.
 
 # %%
 
@@ -147,8 +148,8 @@ sums = posterior.sum(dim=1)
 print("sums to 1: ", torch.allclose(sums, torch.ones(len(images))))
 
 # %% [markdown]
-# *Predict:* this network has learnt nothing yet. How much probability will it give the right class, on average over ten classes? And what will the
-# cross-entropy be, the mean of $-\ln p^{\text{label}}$? Write both down, then run the next cell.
+# *Predict:* this network has learnt nothing yet. How much probability will it give the right class, on average over ten classes? And what will its
+# **cross-entropy** be, the mean of $-\ln p^y$ over the images, where $y$ is the label? Write both down, then run the next cell.
 
 # %%
 right = posterior[torch.arange(len(labels)), labels]
@@ -169,11 +170,13 @@ print(
 #
 # $$L_C = -\frac{1}{B} \sum_{i=1}^{B} \ln p_i^{\,y_i}$$
 #
-# is [`losses.cross_entropy`](../dml_teach/losses.py), the supervised part of every loss in the paper. Its proof is in [`tests/test_losses.py`](../tests/test_losses.py).
+# is [`losses.cross_entropy`](../dml_teach/losses.py), the supervised part of every loss in the paper: $i$ counts the images of the batch, and the small $C$
+# of $L_C$ is the paper's, for *classification*. Its proof is in [`tests/test_losses.py`](../tests/test_losses.py).
 #
 # ## What pulls at a logit
 #
-# Learning follows the gradient, and the gradient of cross-entropy is as simple as it could be:
+# Learning follows the gradient, and the gradient of cross-entropy is as simple as it could be. Write the label as a vector too, the **one-hot** label, 1 at
+# the class $y$ and 0 elsewhere:
 #
 # $$\frac{\partial L_C}{\partial z} = \frac{1}{B}\,(p - \text{one-hot}(y))$$
 #
@@ -194,7 +197,8 @@ print("gradient is (p - one-hot) / B:", close)
 #
 # ## The loop
 #
-# One step: predict, measure, go downhill. This is the whole of it:
+# One step: predict, measure, go downhill. This is the whole of it. (The learning rate, or just *rate*, falls from its first value to 0 along a cosine. `channels_last` is an order of
+# the numbers in memory, faster on most processors, and changes no result.)
 
 # %%
 recipe = here.recipe
@@ -232,11 +236,11 @@ print("every weight is the library's:", same)
 
 # %% [markdown]
 # They are the same network. A seed fixes the first weights and the order of the batches, and nothing else is left to chance. You will lean on this again
-# and again: two trainings that share a seed differ *only* in what you changed.
+# and again: two trainings that share a seed are **paired**, and differ *only* in what you changed.
 #
 # ## How good is it?
 #
-# Now, once, the test images.
+# Now, once, the test images. (`network.eval()` changes over from training to testing, which matters to one kind of layer, batch norm; chapter 04 looks into it.)
 
 # %%
 network.eval()
@@ -257,7 +261,14 @@ for name, share in {"training": studied, "test": unseen}.items():
     print(f"right on {name} images: about {10 * round(10 * share)} %")
 
 # %% [markdown]
-# It has the textbook by heart and gets one question in five of the exam wrong. The wrong answers are not the worst, though. Ask it *how sure* it is:
+# It has the textbook by heart and gets one question in five of the exam wrong. The wrong answers are not the worst, though. Ask it *how sure* it is. There
+# are three ways to ask:
+#
+# - **confidence** is the highest probability of a posterior: how much the network stakes on its answer;
+# - **entropy**, $H(p) = -\sum_m p^m \ln p^m$, is the measure of doubt: 0 when all is certain, $\ln C$ when nothing is known
+#   ([`metrics.entropy`](../dml_teach/metrics.py), proven in [`tests/test_metrics.py`](../tests/test_metrics.py)). Its unit, with the natural logarithm, is the **nat**;
+# - **NLL**, the negative log-likelihood, is cross-entropy on images that nobody trains on. It punishes a wrong answer the more, the surer it was given, so
+#   it sees what accuracy does not.
 
 # %%
 confidence = losses.log_posterior(on_test).exp().max(dim=1).values
@@ -278,10 +289,8 @@ print("NLL on test, over 5 times that on training:", bool(worse))
 plots.confidences(on_test, test.labels)
 
 # %% [markdown]
-# **Entropy**, $H(p) = -\sum_m p^m \ln p^m$, is the measure of doubt: 0 when all is certain, $\ln C$ when nothing is known
-# ([`metrics.entropy`](../dml_teach/metrics.py), proven in [`tests/test_metrics.py`](../tests/test_metrics.py)). On the images it has studied, this network
-# has little left. **NLL**, the negative log-likelihood, is cross-entropy on images that nobody trains on. It punishes a wrong answer the more, the surer it
-# was given, so it sees what accuracy does not.
+# On the images it has studied, this network has little doubt left. On those it has not, it is surer than it has reason to be, and where it is wrong it is
+# often very sure. Each of these costs it dearly in NLL.
 #
 # ## A second opinion
 #
@@ -340,4 +349,4 @@ print("the average's NLL is below the mean of the two:", below)
 # **By yourself.** With paper and pencil: an image could be a shirt ($z = 2$), a coat ($z = 1$) or a bag ($z = -3$), and the label says shirt. Which way, and how
 # strongly, is each logit pulled? Then check yourself with three lines of PyTorch.
 #
-# Next: [02 · Posteriors](02_posteriors.ipynb), on what the posterior knows beyond its favourite class.
+# [Chapter 02](02_posteriors.ipynb) looks at what a posterior knows beyond its favourite class.

@@ -135,8 +135,8 @@ print(
 )
 
 # %% [markdown]
-# Two networks that have never met agree on what else an image could be: in this run about three times in five, where chance would give one in nine.
-# What they say beyond the favourite is knowledge, not noise. Averaged over all images of a class, it draws a map:
+# Two networks that have never met agree on what else an image could be, far more often than chance would have it. What they say beyond the favourite is
+# knowledge, not noise. Averaged over all images of a class, it draws a map:
 
 # %% mystnb={"image": {"alt": "A square map, a row for each true class and a column for each class that gets probability. Off the diagonal, pullover, coat, shirt and dress share much of it with each other, and the shoes a little among themselves."}}
 of_class = [average[labels == c].mean(dim=0) for c in labels.unique()]
@@ -223,8 +223,8 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Cold, and the posterior becomes a label. Hot, and it says nothing at all. The paper uses $T = 1$ throughout, and so do we unless a cell says
-# otherwise.
+# Cold, and the posterior becomes a label. Hot, and it says nothing at all. The paper's mutual learning has no temperature, which is $T = 1$, and so has
+# ours unless a cell says otherwise.
 #
 # ## How far apart are two opinions?
 #
@@ -362,7 +362,7 @@ for name, direction in {
 # ## A label is a peer who is never in doubt
 #
 # Put a one-hot label in the place of $q$. Its entropy is 0, all terms but one vanish, and what is left is $-\ln p^y$: cross-entropy. So labels and
-# peers pull in one and the same way, only towards different places, and one may simply add them up:
+# peers pull in one and the same way, only towards different places, and one may simply add them up. For one image:
 #
 # $$L = L_C + D_{KL}(q \,\|\, p), \qquad \frac{\partial L}{\partial z} = (p - \text{one-hot}) + (p - q) = 2\left(p - \tfrac12(\text{one-hot} + q)\right)$$
 
@@ -382,10 +382,10 @@ close = torch.allclose(mine.grad, formula, atol=1e-7)
 print("together they pull to the middle of both:", close)
 
 # %% [markdown]
-# With a peer at its side, a network is asked for half certainty and half the peer's opinion. It never has to be surer than that. Remember the patient
-# of chapter 01, who was too sure of nearly everything.
+# With a peer at its side, a network is asked for half certainty and half the peer's opinion, and twice as forcefully as by the label alone. It never has to
+# be surer than that middle. Remember the patient of chapter 01, who was too sure of nearly everything.
 #
-# `losses.mimicry(logits, peer_logits)` is the batch mean of the divergence from a peer, with the peer held fixed: no gradient reaches it. [Chapter
+# The **mimicry loss**, `losses.mimicry(logits, peer_logits)`, is the batch mean of the divergence from a peer, with the peer held fixed: no gradient reaches it. [Chapter
 # 04](04_two_peers.ipynb) shows what happens when one forgets that.
 #
 # ## Temperature, and why it is squared
@@ -502,7 +502,8 @@ for classes in (10, 100):
 # ## Many peers, one average
 #
 # With two peers to listen to, should you pay for each of them, or for their average? By hand: one peer says $(.8, .1, .1)$, the other $(.1, .8, .1)$,
-# and you know nothing.
+# and you know nothing. Your row of the topology (chapter 00) gives each of them the weight 1/2. In the library, `publish` makes posteriors of all logits at
+# once, `mimicry_of_mixture` is the weighted mean of the divergences from each, and `mimicry_of_ensemble` the divergence from the average.
 
 # %%
 opinions = torch.tensor(
@@ -526,12 +527,12 @@ print(
 
 # %% [markdown]
 # The difference is the **Jensen-Shannon divergence** of the peers, how much they differ *among themselves*: the entropy of their average less the
-# average of their entropies.
+# average of their entropies. With the weights $W_{kl}$ of your row $k$,
 #
-# $$\text{JS} = H\!\left(\sum_l w_l\, p_l\right) - \sum_l w_l\, H(p_l)$$
+# $$\text{JS} = H\!\left(\sum_l W_{kl}\, p_l\right) - \sum_l W_{kl}\, H(p_l)$$
 #
-# Unlike KL it treats all alike, and it is never more than $\ln 2$ for two ([`losses.jensen_shannon`](../dml_teach/losses.py)). And look: *you* do not
-# occur in it. *Predict:* so which of the two losses pulls you more strongly?
+# Unlike KL it has nobody in front, and it is never more than $\ln 2$ for two ([`losses.jensen_shannon`](../dml_teach/losses.py)). And look: *your own*
+# posterior $p_k$ does not occur in it, since no peer listens to itself and $W_{kk} = 0$. *Predict:* so which of the two losses pulls you more strongly?
 
 # %%
 pulls = []
@@ -548,7 +549,7 @@ print(
 
 # %% [markdown]
 # Neither. What does not depend on you can not pull at you. Learning from the peers one by one and learning from their averaged posterior, which the
-# paper calls DML$_e$ and reports as worse, are the same training. What may lie behind that report is a story for the chapter on cohorts; the proof is
+# paper calls DML$_e$ and reports as worse, are the same training. What may lie behind that report is a story for [chapter 06](06_cohorts.ipynb); the proof is
 # `test_dml_and_dml_e_have_the_same_gradient` in [`tests/test_losses.py`](../tests/test_losses.py).
 #
 # ## Summary
@@ -573,4 +574,4 @@ print(
 # **By yourself.** Write `mimicry(logits, peer_logits, temperature)` yourself, in three lines, with nothing but `log_softmax`. Compare its value with
 # `losses.mimicry` on random logits, then its gradient, then try it at $T = 4$. Then swap the two arguments and find a test that notices.
 #
-# Chapter 03 puts a network with a finished opinion in the peer's place, and calls it a teacher.
+# [Chapter 03](03_distillation.ipynb) puts a network with a finished opinion in the peer's place, and calls it a teacher.

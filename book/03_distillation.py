@@ -29,9 +29,12 @@
 # %% [markdown]
 # ## Where we are going
 #
-# One student, three teachers: a network of the student's own kind, a larger one, and three of the student's kind that are asked together. The recording below trained each of
-# these with six seeds. A dot is one seed: how much higher or lower the student's NLL on test images came out than that of the *same* student, from the same first weights, without a
-# teacher. Left of zero is good.
+# One student, three teachers: a network of the student's own kind, a larger one, and three of the student's kind that are asked together. In the **recording** below, which is a file of results that
+# the book keeps, each of these was trained with six seeds. A dot is one seed: how much higher or lower the student's NLL on test images came out than that of the *same* student, from the same first
+# weights, without a teacher. Left of zero is good.
+#
+# The diamond is the mean of the six, the bar its **95 % interval**. Other seeds would give other dots and another bar; of a hundred bars made like this, about 95 would hold the true difference. So where a bar
+# holds 0, these seeds can not tell the difference from chance, which is not to say that there is none ([`comparison.paired`](../dml_teach/comparison.py), proven in [`tests/test_comparison.py`](../tests/test_comparison.py)).
 
 # %% mystnb={"image": {"alt": "Three rows, one for each teacher: a dot for each of six seeds, their mean and its interval, of the difference in test NLL from no teacher. An equal teacher: the interval lies around zero. A larger one: all dots and the interval lie right of zero, at about 0.05 nats. Three equals: around zero."}}
 import tempfile
@@ -82,8 +85,8 @@ plots.differences(
 # %% [markdown]
 # ## A teacher is a peer that has finished
 #
-# Who learns from whom is a matrix: row $k$ says to whom network $k$ listens. A teacher's own row is empty, since it has nothing left to learn. And a student may listen to several teachers at
-# once, to each with a share.
+# Learning from a **teacher** that has finished is called **distillation**; who learns is the **student**. Who learns from whom is the matrix of chapter 00: row $k$ says to whom network $k$ listens. A teacher's own row
+# is empty, since it has nothing left to learn. And a student may listen to several teachers at once, to each with a share.
 
 # %% mystnb={"image": {"alt": "Three drawings of networks as circles, with arrows from teacher to learner. One teacher: an arrow from 1 to 0. Three teachers: arrows from 1, 2 and 3 to 0. Mutual, for comparison: arrows between 0 and 1 in both directions."}}
 plots.topologies(
@@ -97,9 +100,9 @@ plots.topologies(
 # %% [markdown]
 # ## The loss
 #
-# The student is asked two things: to name the class (the label), and to say what the teacher says (the whole posterior). With teacher $q$, student $p$, label $y$:
+# The student is asked two things: to name the class (the label), and to say what the teacher says (the whole posterior). With $q$ for the teacher's posterior and $p$ for the student's:
 #
-# $$L = (1 - w)\, L_C(p, y) \;+\; w\, T^2 D_{KL}(q_T \,\|\, p_T)$$
+# $$L = (1 - w)\, L_C \;+\; w\, T^2 D_{KL}\bigl(q(T) \,\|\, p(T)\bigr)$$
 #
 # Three knobs. The **weight** $w$ sets how much of the student's attention the teacher gets. The **temperature** $T$ softens both posteriors before they are compared. And the third knob is not in the
 # formula: **who** $q$ is. Lines of code first, then what each knob does.
@@ -157,7 +160,7 @@ print("label and teacher = one softer label:", torch.allclose(both, single))
 # %% [markdown]
 # The mixture of the two (`test_distillation_at_temperature_one_pulls_like_a_single_softer_label`). That is a useful way to think: **at $T = 1$ a teacher is a better label.** It says "shirt, but one could take it for a coat", for each image anew.
 #
-# And what would a teacher be who knows nothing, and says 10 % for each of the ten classes whatever it sees? You have met it:
+# And what would a teacher be who knows nothing, and says 10 % for each of the ten classes whatever it sees? It has a name:
 
 # %%
 ignorant = torch.zeros_like(teacher_logits)  # equal logits: 10 % each
@@ -197,7 +200,7 @@ for temperature in (1, 4, 16, 64):
 # for the likely classes only. Between the two, $T$ sets how far down the teacher's list the student listens. (The proof is a Taylor series of the exponential; the test is
 # `test_at_high_temperature_mimicry_is_half_the_mean_squared_distance_of_the_centred_logits`.)
 #
-# So whoever writes "MSE between logits" and calls it distillation has chosen $T = \infty$. It is a choice, but it is not the paper's: mutual learning uses $T = 1$.
+# So whoever writes "MSE between logits" (the mean squared error) and calls it distillation has chosen $T = \infty$. It is a choice, but it is not that of the paper, whose mutual learning has $T = 1$.
 #
 # ## The third knob: who
 #
@@ -250,8 +253,8 @@ print(f"student: {parameters(equals[0]):,} parameters")
 print(f"the larger one: {parameters(larger):,} parameters")
 
 # %% [markdown]
-# Teaching is a cohort in which some peers are **frozen**: they predict, in eval mode, and never change. Everything else is the trainer you know, with both losses at weight 1, as mutual learning will have them. The student starts from
-# the same first weights in all lessons, those of network 0, so that nothing differs but the teacher.
+# Teaching is a cohort in which some peers are **frozen**: they predict, in eval mode, and never change. Everything else is the trainer you know, with both losses at weight 1, as mutual learning will have them: twice the formula at
+# $w = \frac12$. The student starts from the same first weights in all lessons, those of network 0, so that nothing differs but the teacher.
 
 # %%
 teachers = {"an equal": equals[1:2], "three equals": equals[1:]}
@@ -280,7 +283,7 @@ for name, run in lessons.items():
     print(f"{name:<14}test NLL {run.test['nll'][0]:.3f}")
 
 # %% [markdown]
-# One seed. The recording has six (**ours**, `python tools/record.py distillation`; its question was written down before it was run, and $T = 2$ was taken over from the demo, not tuned here). Differences are paired by seed, ± is the 95 % interval.
+# One seed. The recording has six (**ours**, `python tools/record.py distillation`; its question was written down before it was run, and $T = 2$ was taken over from the demo, not tuned here). Behind each difference, paired by seed, stands ± half of its 95 % interval.
 
 # %%
 
@@ -309,12 +312,12 @@ for name, arm in named.items():
     print(row(name, arm))
 
 # %% [markdown]
-# In accuracy no teacher makes a difference that six seeds can show: every interval holds 0. In NLL one does, and it is the wrong way round. The **larger** teacher, by accuracy the best of the three, makes its student clearly worse, in six of six seeds. The equal one and the three leave it where it was. So a
-# teacher is not better because it is larger, and not because its accuracy is higher. What is it that a teacher gives?
+# In accuracy no teacher makes a difference that six seeds can show: every interval holds 0. In NLL one does, and it is the wrong way round. The **larger** teacher makes its student clearly worse: in the picture at the top every one of its dots lies right of zero. The equal one and the three leave it where it was. Yet
+# the larger network is itself the more accurate one, as a table further down will show. So a teacher is not better because it is larger, and not because its accuracy is higher. What is it that a teacher gives?
 #
 # ## What can a teacher say about an image it knows by heart?
 #
-# The student hears its teachers on *training* images, and these the teachers have studied until they made no mistake. *Predict:* how sure is a teacher there, and how sure on images that nobody has studied? (The entropy of a
+# The student hears its teachers on *training* images, and these the teachers have studied until they made hardly a mistake. *Predict:* how sure is a teacher there, and how sure on images that nobody has studied? (The entropy of a
 # posterior is 0 for certainty, and 2.30 nats for ten classes alike.)
 
 # %%
@@ -336,10 +339,10 @@ beginner = models.build(
 print(f"a beginner doubts: {doubt([beginner], training):.1f} nats")
 
 # %% [markdown]
-# A teacher that has learned its images by heart says about each of them: *it is a shirt, and there is little more to tell*. That is nearly the label again, with the same certainty that makes a network's NLL high in the first place. What
+# A teacher that has learned its images by heart says about each of them: *it is a shirt, and there is little more to tell*. That is close to the label again, with the same certainty that makes a network's NLL high in the first place. What
 # chapter 02 found in a posterior, the resemblances, is in the network; but it is hardly spoken where the student listens.
 #
-# That explains why a frozen teacher can disappoint here. It does not explain everything, such as why the *larger* teacher does most harm. Part of it may be arithmetic: two losses at weight 1 pull a student to its training images twice as hard. The task for yourself at the end is the
+# That may be why a frozen teacher disappoints here. It does not explain everything, such as why the *larger* teacher does most harm. Part of it may be arithmetic: two losses at weight 1 pull a student to its training images twice as hard. The task for yourself at the end is the
 # control experiment.
 #
 # Now put a network in the teacher's place that is *not* finished. It is as ignorant as the student, and it learns alongside. In the first epoch it has nothing to say; but while it learns it doubts, and its doubts are about the images that are being studied right now. That is mutual learning, and the
@@ -394,7 +397,8 @@ for name, arm in {"larger": "large", "average of 3": "alone-3"}.items():
     print(f"the teacher itself, {name:<14}{100 * top1:>8.2f}{nll:>10.3f}")
 
 # %% [markdown]
-# Four networks that teach each other cost less than a lesson from three equals, or from a larger one, and all four of them come out of it. Each has a lower NLL than any of the students. Paired by seed:
+# (The teacher of the student "an equal" is a network like that of the first line, without a teacher.) Four networks that teach each other, here at $T = 2$ like the students, cost less than a lesson from three equals, or from
+# a larger one, and all four of them come out of it, with a mean NLL below that of any student. Paired by seed:
 
 # %%
 for method, baseline in (("mutual", "three"), ("mutual", "alone-1")):
@@ -414,14 +418,14 @@ for method, baseline in (("mutual", "three"), ("mutual", "alone-1")):
         )
 
 # %% [markdown]
-# The NLL is settled. In accuracy the four gain a little against no teacher, and nothing that can be told from chance against the student of three; and where one compares this often, one interval that just misses 0 is no discovery. (With *two* networks and twelve seeds the demo has no clear gain.)
+# The NLL is settled. In accuracy the four gain a little against no teacher, and nothing that can be told from chance against the student of three; and where one compares this often, one interval that just misses 0 is no discovery. ([Chapter 04](04_two_peers.ipynb) has *two* networks, twelve seeds, and no clear gain in accuracy.)
 #
-# The last line of the table deserves a look too. Three networks that never met, asked together, have the best NLL of all. Nobody was taught anything. But they must be asked together for ever.
+# The last line of the table deserves a look too. Three networks that never met, asked together, have the best accuracy and the best NLL of all. Nobody was taught anything. But they must be asked together for ever.
 #
 # ## What the paper says, and what others do
 #
-# The paper compares with distillation too. On CIFAR-100 a ResNet-32 reaches 68.99 % alone; taught by a finished WRN-28-10, which has seventy times its parameters, 69.48 %; together with a WRN-28-10 that is learning, 70.73 % (**paper**, one value each). And on Market-1501 a MobileNet that is taught by an
-# *equal* one ends below the one that had no teacher: a mAP of 45.16 against 46.07 (**paper**).
+# The paper compares with distillation too. On CIFAR-100 a ResNet-32 reaches 68.99 % alone; taught by a finished WRN-28-10, which has more than seventy times its parameters, 69.48 %; together with a WRN-28-10 that is learning, 70.73 % (**paper**, one value each). And on Market-1501, where the task is to find people again,
+# a MobileNet that is taught by an *equal* one ends below the one that had no teacher: 45.16 against 46.07 (**paper**). The score there is the mAP, in percent; chapter 11 explains it, and until then it is enough that more is better.
 
 # %%
 rows = [n for n in published_numbers() if n.table == "distillation"]
@@ -441,26 +445,26 @@ for pair in dict.fromkeys((n.tier, n.data, n.networks) for n in rows):
     )
 
 # %% [markdown]
-# Look at the last line. A carefully tuned distillation of the *same* student on the *same* data gains 1.94 points (**others**), four times as much as the paper's. So the paper's distillation is probably a weak one: it does not say which temperature or weight it took. Whoever beats a baseline should first have tried to make it good. Ours is not tuned
+# Look at the last line. A carefully tuned distillation of the *same* student on the *same* data, if from another teacher, gains 1.94 points (**others**), four times as much as the paper's. So the paper's distillation is probably a weak one: it does not say which temperature or weight it took. Whoever beats a baseline should first have tried to make it good. Ours is not tuned
 # either: one temperature, one weight, fixed beforehand. What our table says is what *these* settings give on 500 images, no more.
 #
 # ## What goes wrong
 #
-# | mistake | what happens | who notices |
-# |---|---|---|
-# | the teacher is left in training mode | its batch norm takes the student's batches as its own, and its opinion changes under way | `test_a_frozen_teacher_is_left_untouched_in_eval_mode_and_reports_no_loss` |
-# | $T^2$ forgotten | at $T = 4$ the teacher has a sixteenth of its voice | `test_gradient_of_mimicry_is_temperature_times_own_minus_peer_posterior_over_the_batch` |
-# | only one of the two posteriors softened | student and teacher are compared in two different currencies | `test_mimicry_is_the_batch_mean_of_kl_from_the_peer_times_temperature_squared` |
-# | MSE between logits, called distillation | it is, at infinite temperature | the table above |
-# | a teacher that starts from the student's own weights | "an equal teacher" is the student itself, later | you, when you set the seeds |
-# | the teachers' cost not counted | three trainings look like a free gift | a column |
+# | mistake | what happens, and who notices |
+# |---|---|
+# | the teacher is left in training mode | its batch norm takes the student's batches as its own, and its opinion changes under way<br>`test_a_frozen_teacher_is_left_untouched_in_eval_mode_and_reports_no_loss` |
+# | $T^2$ forgotten | at $T = 4$ the teacher has a sixteenth of its voice<br>`test_gradient_of_mimicry_is_temperature_times_own_minus_peer_posterior_over_the_batch` |
+# | only one of the two posteriors softened | student and teacher are compared in two different currencies<br>`test_mimicry_is_the_batch_mean_of_kl_from_the_peer_times_temperature_squared` |
+# | MSE between logits, called distillation | it is, at infinite temperature<br>seen in the table of the second knob |
+# | a teacher that starts from the student's own weights | "an equal teacher" is the student itself, later<br>seen by you, when you set the seeds |
+# | the teachers' cost not counted | three trainings look like a free gift<br>seen in a column of costs |
 #
 # ## Summary
 #
 # - A teacher is a peer that has finished: frozen, with an empty row in the matrix of who learns from whom.
 # - At $T = 1$, label and teacher together are one softer label. An ignorant teacher is label smoothing.
 # - $T$ sets how far down the teacher's list one listens; with $T^2$, at high temperature, the student copies logits.
-# - On images it knows by heart a teacher says little more than the label.
+# - On images it knows by heart a teacher doubts far less than elsewhere, and says little more than the label.
 # - Here no finished teacher made its student clearly better, and the larger one made it clearly worse in NLL. Four that learn together did better for less.
 # - The paper's distillation is weaker than a tuned one. Compare with a baseline that somebody has tried to make good.
 #
@@ -468,7 +472,7 @@ for pair in dict.fromkeys((n.tier, n.data, n.networks) for n in rows):
 #
 # 1. Which single target gives the same gradient as label and teacher together, at $T = 1$ and weight $w$? Why does that fail at $T = 4$?
 # 2. What does $T^2 D_{KL}$ turn into as $T$ grows, and which classes does the student then care about?
-# 3. An ensemble of three has the better NLL, a larger network the better accuracy. Which facts would you want to know before you choose a teacher?
+# 3. A larger network is more accurate than one of the student's kind, and yet its student came out worse in NLL. Which facts would you want to know before you choose a teacher?
 # 4. Why is the teacher's entropy on the training images more telling than its test accuracy?
 # 5. A paper's new method beats distillation by a point. Name two questions about the distillation.
 #
@@ -477,4 +481,4 @@ for pair in dict.fromkeys((n.tier, n.data, n.networks) for n in rows):
 # **By yourself.** *The control experiment.* Two losses at weight 1 pull twice as hard as one. Train the student without a teacher but with `recipe.with_(label_weight=2.0)`, and with a teacher at weights 1/2 and 1/2 (`label_weight=0.5, mimicry_weight=0.5`), with three seeds each. How much of the
 # change in NLL is the teacher's, and how much is mere force? Say what you expect before you run it.
 #
-# In chapter 04 nobody is finished. Two networks start from nothing, and each becomes the other's teacher.
+# In [chapter 04](04_two_peers.ipynb) nobody is finished. Two networks start from nothing, and each becomes the other's teacher.

@@ -63,7 +63,7 @@ plots.side_by_side(
 )
 
 # %% [markdown]
-# Two measures of one thing, and they do not tell the same story. By the left one mutual learning has halved the distance. By the right one hardly anything has happened. Both are right, and the
+# Two measures of one thing, and they do not tell the same story. By the left one mutual learning has nearly halved the distance. By the right one hardly anything has happened. Both are right, and the
 # chapter is about why.
 #
 # ## A recording
@@ -166,7 +166,7 @@ for epoch in (1, 10, 30):
 # | agreement | which class is named | how sure anybody is |
 # | KL | every probability | whether the names differ |
 #
-# In the middle of the training both jump up and down, because the rate is still high and one batch more or less moves a network a good way. One should not read much into a single epoch of a single run.
+# In the middle of the training both jump up and down: the rate is still high there, and one batch more or less moves a network a good way. One should not read much into a single epoch of a single run.
 #
 # ## Doubt
 #
@@ -239,9 +239,9 @@ figure.legend(loc="outside lower center", ncols=2, frameon=False)
 plt.show()
 
 # %% [markdown]
-# Another seed tells the same story. (Two seeds are still few. Chapter 04 has three, the [demo's recording](recordings/demo.json) twelve.)
+# Another seed tells the same story. (Two seeds are still few. The [demo's recording](recordings/demo.json), which chapter 04 has read, holds twelve.)
 #
-# ## Which images do they argue about?
+# ## Third measure: which images do they argue about?
 #
 # Both measures so far are means over images. Which images are they? We need a number for each image, one that treats all peers alike: their **Jensen-Shannon divergence**, the entropy of their average opinion less their average entropy.
 # Chapter 02 met it between the lines of a proof. Here it has a plain meaning: of the doubt of the whole group, it is the part that comes from *differing*, not from each one's own hesitation.
@@ -335,8 +335,8 @@ for group, places in groups.items():
     print(line)
 
 # %% [markdown]
-# Where they argue, one peer alone is right about half the time, and the average better than that. Where they agree, the average has nothing to add: all say the same, so it says so too. **The whole gain of an ensemble
-# lies in the disputes.** (Twenty images are few; the pattern is the point, not the last digit.)
+# Where they argue, one peer alone is right about half the time, and the average better than that. Where they agree, the average has nothing to add: all say the same, so it says so too. **What an ensemble gains
+# it gains in the disputes.** (Twenty images are few; the pattern is the point, not the last digit.)
 #
 # ## Look for yourself
 #
@@ -353,7 +353,7 @@ explorer = AgreementExplorer(recorded["independent"], recorded["mutual"])
 explorer
 
 # %% [markdown]
-# The ten are the first ten of the gallery. On eight of them the ensemble is right. One dress and one pair of trousers defeat it: look at who outvotes whom.
+# The ten are the first ten of the gallery, and two of them carry a ✗: a dress and a pair of trousers defeat the ensemble. Look at who outvotes whom.
 #
 # Three things to try. Sort by *who is right*: on the images that come first, nobody is. Choose one on which peers disagree, and go back through the epochs: was there a time when they agreed, and on the right name? And take the disputes of the *mutual* peers: on
 # how many of them would *you* have known the label?
@@ -382,13 +382,13 @@ for name, p in final.items():
     )
 
 # %% [markdown]
-# On nearly half of a peer's mistakes all four make the *same* mistake, met or not met. There, no vote helps, and no peer can teach what nobody knows.
+# On nearly half of a peer's mistakes all four make the *same* mistake, whether they have met or not. There, no vote helps, and no peer can teach what nobody knows.
 #
 # ## What an average gains, to the last digit
 #
-# Take the squared distance between a posterior and the one-hot label $y$. For every image,
+# Take the squared distance between a posterior and the one-hot label $\mathbf 1_y$. For every image,
 #
-# $$\underbrace{\lVert \bar p - y \rVert^2}_{\text{the average's error}} \;=\; \underbrace{\frac1K \sum_k \lVert p_k - y \rVert^2}_{\text{a member's error}} \;-\; \underbrace{\frac1K \sum_k \lVert p_k - \bar p \rVert^2}_{\text{spread}}$$
+# $$\underbrace{\lVert \bar p - \mathbf 1_y \rVert^2}_{\text{the average's error}} \;=\; \underbrace{\frac1K \sum_k \lVert p_k - \mathbf 1_y \rVert^2}_{\text{a member's error}} \;-\; \underbrace{\frac1K \sum_k \lVert p_k - \bar p \rVert^2}_{\text{spread}}$$
 #
 # This is no bound and no approximation (Krogh and Vedelsby, 1995; multiply it out, the mixed terms cancel because $\bar p$ is the mean). The spread does not know the label: it is pure disagreement, and it is *subtracted*.
 #
@@ -423,7 +423,7 @@ print(
 
 # %% [markdown]
 # There it is. The members have become better by .012, but the spread has shrunk by .009, and only the small remainder reaches the average. **Agreement is the price of mutual learning, and the ensemble pays it.** A single
-# network taken from the cohort gets the gain for nothing; whoever keeps all four and averages them gets hardly any.
+# network taken from the cohort gets the whole gain; whoever keeps all four and averages them gets a quarter of it. (One seed, again; twelve follow.)
 #
 # The NLL has no such neat equation, but the same sign. On each image the average gains $\ln \bar p^y - \frac1K \sum_k \ln p_k^y$, which is never negative (chapter 01), and 0 when all give the label the same probability. Where does that gain come from?
 
@@ -442,7 +442,7 @@ for name, p in final.items():
 # %% [markdown]
 # ## Is the price always worth it?
 #
-# One seed and 200 images can not tell. Three recordings can say more; all are accuracies in %. First the demo's twelve seeds (**ours**, two small networks, 4 000 test images); then two equal networks on all of CIFAR-100, five seeds (**others**; sources in
+# One seed and 200 images can not tell. More seeds and more images can; all numbers are accuracies in %. First the demo's twelve seeds (**ours**, two small networks, 4 000 test images); then two equal networks on all of CIFAR-100, five seeds (**others**; sources in
 # [`published.csv`](../dml_teach/published.csv)).
 
 # %%
@@ -488,7 +488,7 @@ for network in ("ResNet-32", "MobileNet", "WRN-28-10"):
     )
 
 # %% [markdown]
-# In every line the last step, from one network to the average, is *smaller* with mutual learning: that is the price. Whether the average itself ends higher depends on what the members have gained. ResNet-32 and our small networks average better when
+# In every line the last step, from one network to the average, is *smaller* with mutual learning: that is the price. Whether the average itself ends higher depends on what the members have gained. By these means, ResNet-32 and our small networks average better when
 # they never met; MobileNet and WRN when they did. The paper, with its MobileNets on Market-1501, finds mutual ensembles better throughout (chapter 06).
 #
 # For our own line, is the difference between the two ensembles more than noise? Paired by seed, with the 95 % interval:
@@ -515,8 +515,8 @@ for metric, factor, unit in (
 #
 # ## Do they know when they are wrong?
 #
-# Agreement asks what the others think. **Calibration** asks the world: of all images on which a network says 70 %, is it right on 70 %? Sort the images by confidence, cut into bins, and compare mean confidence with accuracy in each bin. The
-# weighted mean of the gaps is the **expected calibration error**:
+# Agreement asks what the others think. **Calibration** asks the world: of all images on which a network says 70 %, is it right on 70 %? Sort the images by confidence, cut into bins, and compare mean confidence with accuracy in each bin. The picture of that is a **reliability diagram**; the
+# mean of the gaps, weighted by the $n_b$ images in each bin $b$ of the $N$ in all, is the **expected calibration error**:
 #
 # $$\text{ECE} = \sum_b \frac{n_b}{N} \,\bigl|\,\text{accuracy}_b - \text{confidence}_b\,\bigr|$$
 #
@@ -573,15 +573,15 @@ for name, z in on_test.items():
     print(f"{name + ', both':<18}{mean_nll:.3f}{100 * error:>14.1f} %")
 
 # %% [markdown]
-# Nearly all bars end below the diagonal: everybody promises more than they keep. A peer brings the promise nearer to the truth, and so does averaging two strangers; both put doubt where a single network has none. In its promises, a network that had a peer comes close to two
+# Nearly all bars end below the diagonal: everybody promises more than they keep. In these pairs a peer brings the promise nearer to the truth, and so does averaging two strangers; both put doubt where a single network has none. In its promises, a network that had a peer comes close to two
 # strangers together, at half the price when it is used. That is the bargain of mutual learning, and in our small world it is a bargain in probabilities, not in accuracy.
 #
 # ## Summary
 #
 # - Agreement counts names, KL compares probabilities. Each is blind to what the other sees; after one epoch KL is small *because* nobody knows anything.
 # - Networks that never met are wrong together more than three times as often as chance would have it: hard images are hard for all.
-# - Teaching each other halved the KL here, moved names by a point or two, and left a little more doubt.
-# - The Jensen-Shannon divergence of the peers ranks images by dispute. Ensembles gain in the disputes and nowhere else.
+# - Teaching each other nearly halved the KL here, moved names by a point or two, and left a little more doubt.
+# - The Jensen-Shannon divergence of the peers ranks images by dispute. An ensemble gains in the disputes; where all say the same there is nothing to gain.
 # - The average's squared error is a member's less the spread, exactly. Mutual learning lowers both, so single networks profit more than ensembles: agreement is the price.
 # - Networks promise more than they keep; a peer, or averaging, closes part of that gap.
 #
@@ -598,4 +598,4 @@ for name, z in on_test.items():
 # **By yourself.** Write `disagreement(p)` for probabilities (K, N, C) yourself, then find the ten images of the *mutual* recording on which the peers argue most, and the ten on which all four are wrong with one voice. Describe each in a
 # word. Is there a kind of image that is in one list and never in the other? Then prove the identity for the squared error on paper, in four lines.
 #
-# In chapter 06 the cohort grows, and you decide who listens to whom.
+# In [chapter 06](06_cohorts.ipynb) the cohort grows, and you decide who listens to whom.

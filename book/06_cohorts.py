@@ -70,8 +70,8 @@ plots.topologies(drawn)
 # %% [markdown]
 # ## Draw your own
 #
-# A topology is a matrix $W$, and its row $k$ says from whom peer $k$ learns: from the mixture $\sum_l W_{kl}\, p_l$. Three of the four have names in [`topology.py`](../dml_teach/topology.py); the fourth was written by hand above: two groups of three, and a
-# **bridge** between peers 2 and 3. A row has to sum to 1, or to 0 for somebody who listens to nobody. It is easily got wrong:
+# A topology is a matrix $W$, and its row $k$ says from whom peer $k$ learns: from the **mixture** $q_k = \sum_l W_{kl}\, p_l$. Three of the four have names in [`topology.py`](../dml_teach/topology.py); the fourth was written by hand above: two **cliques**,
+# groups in which everybody hears everybody, of three peers each, and a **bridge** between peers 2 and 3. A row has to sum to 1, or to 0 for somebody who listens to nobody. It is easily got wrong:
 
 # %%
 wrong = cliques.clone()
@@ -145,7 +145,7 @@ apart = (draws.mean(dim=0) - everybody).abs().max()
 print("the mean of 4000 draws is W, to .03:", bool(apart < 0.03))
 
 # %% [markdown]
-# On average it *is* mutual learning, since the pull is linear in the opinions that are heard: $\frac{1}{K-1} \sum_l (p_k - p_l) = p_k - q_k$. Each step is noisier, that is all. On one machine nothing is saved, as everybody predicts anyway. On many machines it is the difference
+# On average it *is* mutual learning, since the pull is linear in the opinions that are heard: over the other $K - 1$ peers $l$, $\frac{1}{K-1} \sum_{l \ne k} (p_k - p_l) = p_k - q_k$. Each step is noisier, that is all. On one machine nothing is saved, as everybody predicts anyway. On many machines it is the difference
 # between sending a posterior to everybody and sending it to one (`test_a_drawn_partner_is_one_of_the_teachers_and_on_average_the_topology` in [`tests/test_settings.py`](../tests/test_settings.py)).
 #
 # ## What does a cohort cost?
@@ -158,7 +158,7 @@ print("the mean of 4000 draws is W, to .03:", bool(apart < 0.03))
 #
 # $$\sum_l W_{kl}\, D_{KL}(p_l \,\|\, p_k) \;=\; \underbrace{-\sum_l W_{kl}\, H(p_l)}_{\text{each entropy is needed once}} \;-\; \sum_m \underbrace{\Bigl(\sum_l W_{kl}\, p_l^m\Bigr)}_{q_k^m,\ \text{a row of } W P} \ln p_k^m$$
 #
-# The first part is a number that everybody has published. The second needs only the mixture $q_k$, one row of a small matrix product. So $K$ forward passes, $K$ entropies, one product. Write it as it stands,
+# The first part is a number that everybody has published. The second needs only the mixture $q_k$: for each image the $K$ posteriors are the rows of a matrix $P$, and $q_k$ is row $k$ of the small product $W P$. So $K$ forward passes, $K$ entropies, one product. Write it as it stands,
 # compare it with the double loop, and count how many posteriors each of them computes.
 
 # %%
@@ -217,12 +217,12 @@ for peers in (2, 3, 5, 8):
 # Equal to the last digits, and linear instead of quadratic. The library's [`losses.mimicry_of_mixture`](../dml_teach/losses.py) is the same for one peer at a time, and `test_mixture_form_has_the_value_and_gradient_of_the_pairwise_double_loop` in
 # [`tests/test_losses.py`](../tests/test_losses.py) holds it to the double loop, for any temperature.
 #
-# How much is that in time? Beside the networks themselves the losses are small in either form. What counts is that nothing else is added: `python benchmarks/mutual_step.py` compares a mutual step of four ResNet-32 with four independent ones, and on our CPU the ratio
-# is 1.00, between 0.99 and 1.01 over its rounds (**ours**). Peers do not cost more for talking.
+# How much is that in time? Beside the networks themselves the losses are small in either form. What counts is that nothing else is added. Where you want to see it, `python benchmarks/mutual_step.py` times a mutual step of two and of four ResNet-32 against as many independent ones on your
+# machine; the project's README has what came out on ours, and there the two can not be told apart (**ours**). Peers do not cost more for talking.
 #
 # ## A result that can not be
 #
-# The paper tries a variant, **DML$_e$**: instead of listening to each peer, listen to their averaged posterior, $D_{KL}(q_k \,\|\, p_k)$. With five MobileNets on Market-1501 it reports 53.7 mAP for DML$_e$ against about 56.1 for DML (**paper**, read off its
+# The paper tries a variant, **DML$_e$**: instead of listening to each peer, listen to their averaged posterior, $D_{KL}(q_k \,\|\, p_k)$. With five MobileNets on Market-1501 it reports a mAP of about 53.7 for DML$_e$ against about 56.1 for DML (**paper**, read off its
 # figures): a clear loss.
 #
 # You have seen in chapter 02 why that should not happen. Now on real posteriors: the four independent networks of the [recording](recordings/agreement/independent/config.json) from chapter 05, all losses written out by hand.
@@ -384,8 +384,8 @@ plots.curves(
 )
 
 # %% [markdown]
-# That somebody talks makes a difference; who talks to whom makes hardly any, at three peers and this size. A ring has half the arrows and brings the peers as close together. (We see it here for one seed. What the drawings do to *accuracy* at this size is far smaller than the noise, so
-# the cell does not ask.) Where the choice matters is elsewhere: a ring sends half as many posteriors, or a quarter as many at five peers, and that counts when peers live on different machines.
+# That somebody talks makes a difference; who talks to whom makes hardly any, at three peers and this size. A ring has half the arrows and brings the peers as close together. (We see it here for one seed. One seed can say nothing about *accuracy*, so
+# the cell does not ask.) Where the choice is sure to matter is elsewhere: a ring sends half as many posteriors, or a quarter as many at five peers, and that counts when peers live on different machines.
 #
 # ## How many peers?
 #
@@ -614,4 +614,4 @@ for metric, factor in {
 # **By yourself.** Write a *star* as a matrix: peer 0 learns from all others, all others learn from peer 0. Validate it, count its rounds, and train five peers in it and in a ring, with three seeds. Compare the NLL, paired by seed, and say what you
 # may conclude. Then make the mixture form of the loss fail: find a single character which, put into `by_mixtures`, leaves every gradient right and makes the reported value wrong.
 #
-# You now have the whole method. Chapter 10 puts it to work on another question: who is this?
+# You now have the whole method. But all peers so far were equals. Chapter 07 puts a small network beside a large one, and asks what a strong one gets from a weak.

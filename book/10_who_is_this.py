@@ -17,7 +17,7 @@
 # %% [markdown]
 # # 10 · Who is this?
 #
-# **One camera has seen somebody. Did another one see the same person?** That is re-identification, the second half of the paper. The people asked for
+# **One camera has seen somebody. Did another one see the same person?** That is **re-identification**, re-ID for short, the second half of the paper. The people asked for
 # were never seen in training, so no class has their name. What a network learns instead is *where to put a picture*, so that pictures of one person
 # lie close together.
 #
@@ -25,7 +25,7 @@
 # |---|---|
 # | **After this chapter you can** | say why a classifier can not answer the question, and what an embedding answers instead; set up query and gallery with cameras, distractors and junk; tell what a network has learnt from what colours alone give away; say what this technique is used for, and who was not asked |
 # | **Time** | 35 minutes, of which half a minute is the computer's |
-# | **You need** | chapter 01 |
+# | **You need** | chapter 01; there are no peers here yet, they come back in chapter 12 |
 
 # %% [markdown]
 # ## Where we are going
@@ -158,7 +158,7 @@ print(
 #
 # $$d(f, g) = 1 - \frac{f \cdot g}{\|f\| \, \|g\|},$$
 #
-# which looks at a vector's direction and not at its length. The test is a ranking, and two numbers judge it (chapter 11 takes them apart):
+# where $f$ is the query's vector and $g$ that of a picture of the gallery. It looks at a vector's direction and not at its length. The test is a ranking, and two numbers judge it (chapter 11 takes them apart):
 #
 # - **rank-1**: in what share of the questions is the first picture right?
 # - **mAP**, mean average precision: are *all* the right ones near the top? 1 is a perfect ranking.
@@ -230,7 +230,7 @@ print(f"better than raw pixels: {colours.mAP > 5 * raw.mAP}")
 #
 # The head can only tell the hundred apart if the embedding puts each of them in a place of their own, whichever camera looks. The hope is that what
 # serves to tell a hundred people apart (stripes, a bag, a hat, whatever the light) also serves to tell *others* apart. Nothing guarantees that. It is
-# an experiment.
+# an experiment. (The optimizer is another one than in chapter 01: AdamW, with a rate that first rises and then falls.)
 
 # %%
 network = models.build(
@@ -453,4 +453,4 @@ print(
 # `query.identities`. Which camera is the hardest to start from, and why that one? Look at the three people who are found worst. What do they have in
 # common, and would more training pictures of *others* help them?
 #
-# Chapter 11 takes the numbers apart: what exactly mAP rewards, and why two papers' mAP may differ for the same ranking.
+# [Chapter 11](11_the_metric.ipynb) takes the numbers apart: what exactly mAP rewards, and why two papers' mAP may differ for the same ranking.

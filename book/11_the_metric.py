@@ -29,6 +29,8 @@
 # %% [markdown]
 # ## Where we are going
 #
+# A word on letters first: here $q$ is a query and no posterior, $k$ counts good images and no peers, and $m$ counts places of a list and no classes. Peers come back in chapter 12.
+#
 # Two queries, a gallery of six images. Each query has sorted the gallery by distance, nearest first. The picture shows what stands where, and it holds nearly everything that this chapter has to explain: why some boxes have no
 # rank, why one kind of wrong answer has a name of its own, and what a single number could say about such a row.
 
@@ -97,7 +99,7 @@ for g in range(6):
     print(line.rstrip())
 
 # %% [markdown]
-# On none: query 0 was taken by camera 1, and so was image 0. What is left out takes no rank, so the list closes up behind it. The real gallery of Market-1501 has 19 732 files: 13 115 of people who are asked for, 2 798 distractors and 3 819 junk.
+# On none: query 0 was taken by camera 1, and so was image 0. What is left out takes no rank, so the list closes up behind it. The real gallery of Market-1501 has 19&nbsp;732 files: 13&nbsp;115 of people who are asked for, 2&nbsp;798 distractors and 3&nbsp;819 junk.
 #
 # ## Rule 2: in which order
 #
@@ -139,7 +141,7 @@ print(ranks)
 # %% [markdown]
 # ## First number: is there a hit among the first m?
 #
-# Look at the first image of a list, at the first two, the first three. From which point on have you seen the right person? The share of queries for which $m$ images are enough is the **cumulative matching characteristic**,
+# Look at the first image of a list, at the first two, the first three. From which point on have you seen the right person? The share of queries for which $m$ images are enough is the **cumulative matching characteristic**, CMC for short,
 #
 # $$\text{CMC}(m) = \frac{1}{|Q|} \sum_{q} \mathbb 1\,[\,r_1(q) \le m\,]$$
 #
@@ -175,7 +177,7 @@ for q in (0, 1):
     print("AP of query", q, "is", ap_sum(ranks[q]))
 
 # %% [markdown]
-# The people who made Market-1501 computed something else, in MATLAB, and it is just as reasonable. They saw precision as a *curve* over recall and took the area below it. At the $k$-th good image recall jumps by $1/n$, and precision
+# The people who made Market-1501 computed something else, in MATLAB, and it is just as reasonable. They saw precision as a *curve* over **recall**, the share of the good images that has been found so far, and took the area below it. At the $k$-th good image recall jumps by $1/n$, and precision
 # jumps too: just before, it was $o_k = (k-1)/(r_k - 1)$, and $o_k = 1$ if nothing came before. Between the two they drew a straight line, so each jump adds a trapezoid instead of a bar:
 #
 # $$\text{AP}_{\text{trapezoid}} = \frac1n \sum_{k=1}^n \frac12 \Bigl(\frac{k}{r_k} + o_k\Bigr)$$
@@ -221,9 +223,9 @@ worst = lists[gaps.index(max(gaps))]
 print("largest gap:", max(gaps), "for good images on ranks", worst)
 
 # %% [markdown]
-# The largest gap is 1/4, for one good image on rank 2: the sum gives it 1/2, the trapezoid half of that. So the gap is widest for lists that *nearly* hit. Over all queries of Market-1501 it comes to between .4 and 2 points of mAP.
+# The largest gap is 1/4, for one good image on rank 2: the sum gives it 1/2, the trapezoid half of that. So the gap is widest for lists that *nearly* hit. Over all queries of Market-1501 it comes to between .4 and 2 points of mAP (**others**).
 #
-# Both are in [`scores.PRECISIONS`](../dml_teach/reid/scores.py), and `test_trapezoids_are_never_more_than_the_sum_and_equal_only_for_a_perfect_list` tries to break what you just saw with lists that hypothesis makes up.
+# Both are in [`scores.PRECISIONS`](../dml_teach/reid/scores.py), and `test_trapezoids_are_never_more_than_the_sum_and_equal_only_for_a_perfect_list` tries to break what you just saw with lists that a testing library, hypothesis, makes up.
 #
 # The **mean average precision**, mAP, is the mean over the queries: here $(1/2 + 1)/2 = 3/4$ or $(1/3 + 1)/2 = 2/3$.
 #
@@ -280,12 +282,11 @@ by_counting = torch.stack(
 print("the same ranks:", torch.equal(by_sorting, by_counting))
 
 # %% [markdown]
-# The second sum is the rule of ties: of the equal ones, those that stand earlier. That is the whole trick, and with it the ranking of Market-1501 costs a fraction of the product of the feature matrices that comes before it.
-# `benchmarks/reid.py` measures it against what others use.
+# The second sum is the rule of ties: of the equal ones, those that stand earlier. That is the whole trick. `benchmarks/reid.py` measures what it saves against what others use.
 #
 # ## A gallery with a few more people
 #
-# Six images are good for paper and pencil. For questions about *networks* we need features. This chapter needs no camera: let us roll dice for a small world of sixty people, four cameras and two networks. A network's feature of an image is what it makes of the person, plus some of whoever walks past in front, plus
+# Six images are good for paper and pencil. For questions about *networks* we need features. This chapter needs no camera: let us roll dice for a small world of sixty people, four cameras and two networks. A network's **feature** of an image, another name for its embedding, is what it makes of the person, plus some of whoever walks past in front, plus
 # a little of the camera, plus noise. The two networks have never met and each sees with its own eyes; but who walks past lies in the image, so it disturbs both.
 
 # %%
@@ -464,10 +465,10 @@ span = max(table.values()) - min(table.values())
 print(f"{len(set(table.values()))} numbers, {points(span)} points apart")
 
 # %% [markdown]
-# One pair of networks, one gallery, no mistake. The two definitions of AP lie about two points apart, the two denominators about three, and joining the features is worth fifteen, more than most papers claim for their method. (It is worth so much because our networks are
-# strangers and each makes mistakes of its own. Chapter 05 told you what becomes of such a gain when networks have taught each other.)
+# One pair of networks, one gallery, no mistake. The two definitions of AP lie about two points apart, the two denominators about three, and joining the features is worth fifteen. (It is worth so much because our networks of dice are
+# strangers, and each makes mistakes of its own. Chapter 05 told you what becomes of such a gain when networks have taught each other.)
 #
-# So when you read "mAP 56.0", ask four questions: **which AP, which denominator, one network or several, which gallery?** And when you write one, answer them. All scores of this course are the sum over valid queries, of one network unless it says *joined*.
+# So when you read "mAP 56.0", ask four questions: **which AP, which denominator, one network or several, which gallery?** And when you write one, answer them. All scores of this course are the sum over valid queries, and of one network unless it says *joined*, *side by side* or *concatenated*, which are three names of the same thing.
 #
 # ## More than one image of the query
 #
@@ -533,4 +534,4 @@ for title, q, g in (
 # **By yourself.** Write `evaluate` yourself, for one query at a time, with a loop over the sorted gallery, and compare it with `reid.evaluate_distances` on a hundred random matrices of *whole numbers from 0 to 9*, with junk, distractors and queries
 # without a match among the labels. Whole numbers make ties, and ties find mistakes that random distances never show. Then break a rule of your own program on purpose, one at a time, and note which of the hundred notice.
 #
-# In chapter 12 two networks learn to recognise people together, and you will know what their numbers mean.
+# In [chapter 12](12_mutual_reid.ipynb) two networks learn to recognise people together, and you will know what their numbers mean.

@@ -24,13 +24,14 @@
 # |---|---|
 # | **After this chapter you can** | train a pair for retrieval and score it, alone and side by side; say what two embeddings side by side compute; see in a table of results which numbers are an ensemble's; name what the paper's code does and its text does not say; use re-ranking and say what it changes |
 # | **Time** | 40 minutes, of which less than one is the computer's |
-# | **You need** | chapter 04 for the training of a pair, chapter 10 for embedding, query and gallery, chapter 11 for mAP and rank-1 |
+# | **You need** | chapter 04 for the training of a pair, chapter 05 for the price of agreement, chapter 10 for embedding, query and gallery, chapter 11 for mAP and rank-1 |
 
 # %% [markdown]
 # ## Where we are going
 #
-# Ten pairs of networks, five seeds, each pair once alone and once with an ear for each other. Each dot is one seed: how much better the mutual pair finds than the pair alone that started from the same weights and saw the same
-# batches. One row for a single network, one for the two of a pair *side by side*. The first two rows are TinyMarket, the last two handwritten characters.
+# Two data sets, and on each of them five pairs of networks, a seed for each; every pair was trained twice, once alone and once with an ear for each other. Each dot is one seed: how much better the mutual pair finds than the pair
+# alone that started from the same weights and saw the same batches. One row for a single network, one for the two of a pair *side by side*, which chapter 11 called joined. The first two rows are TinyMarket. The last two are **Omniglot**, handwritten characters
+# of many alphabets: there "who is this?" asks for a character, and in the place of the camera is the hand that drew it.
 
 # %% mystnb={"image": {"alt": "Four rows of dots, one for each seed, with their mean and its 95 % interval, about a line at 0: points of mAP of the mutual pair above the independent one. TinyMarket, one network: dots on both sides, the interval from minus 3 to plus 3. TinyMarket, both: mean at minus 3, the interval just across the line. Omniglot, one network: mean at plus 1, the interval across the line. Omniglot, both: mean a little below 0."}}
 import tempfile
@@ -78,13 +79,13 @@ for name, title in (
 plots.differences(gains, unit="points of mAP")
 
 # %% [markdown]
-# This is not what the paper promises, and it is what came out. The recipe was fixed before, the test was read once. For a single network the first row shows nothing at all, the third a point that is not quite certain. In both rows for *both*, the mean lies on the
+# This is not what the paper promises, and it is what came out. The recipe was fixed before, the test was read once. For a single network the first row shows nothing at all, the third a gain that is not certain. In both rows for *both*, the mean lies on the
 # wrong side. A chapter could have been written around the one seed in which everything goes right. This one asks what each of these rows means, and what stands in the paper's own.
 #
 # ## Nothing new to train
 #
-# Training is what it was in chapter 04: classification, with the 100 people of the training pictures as classes, cross-entropy for the label and KL for the peer. What is new is the test. Instead of images with labels, the trainer is given
-# query and gallery, and at the end it asks each network for embeddings (the last maps, averaged, as in chapter 10), which it ranks by their cosine.
+# Training is what it was in chapter 04: classification, with the 100 people of the training pictures as classes, cross-entropy for the label and KL for the peer. What is new is the test. Instead of test images with labels, the trainer is given
+# query and gallery, and at the end it asks each network for embeddings (without its head, as in chapter 10), which it ranks by their cosine.
 
 # %%
 here = scale.current()
@@ -218,7 +219,7 @@ print(
 #
 # ## What five seeds say
 #
-# One pair is an anecdote, whichever way it went. The recordings hold five seeds of each arm (**ours**: `python tools/record.py tiny_market` and `omniglot`; two `small_reid` each, the test read once, after the last epoch). All numbers are percentages; after the ± stands the standard deviation over the seeds, in the
+# One pair is an anecdote, whichever way it went. The recordings hold five seeds of each arm, as the settings of a comparison are called (**ours**: `python tools/record.py tiny_market` and `omniglot`; two `small_reid` each, the test read once, after the last epoch). The arm `mutual-T2` learns at temperature 2. All numbers are percentages; after the ± stands the standard deviation over the seeds, in the
 # lower half the 95 % interval of the paired difference.
 
 # %%
@@ -252,14 +253,14 @@ for name in recorded:
 # %% [markdown]
 # Now read them slowly.
 #
-# - **TinyMarket, one network:** no difference that five seeds could see, and they would have seen one of three points or more, not one of one point. "No gain" and "too few seeds for a small gain" can not be told apart here.
+# - **TinyMarket, one network:** no difference that five seeds could see. But the interval reaches three points to either side, so a gain of one point would have gone unseen. "No gain" and "too few seeds for a small gain" can not be told apart here.
 # - **Omniglot, one network:** about a point of mAP more at either temperature. At T = 2 all five seeds gain and the interval stays clear of 0; at T = 1 it does not. Rank-1 is within the noise. (Eight such differences are in the table; that one of eight
 #   intervals misses 0 is weak evidence on its own.)
 # - **Both side by side:** all eight differences are negative. Strangers make the better couple, by half a point to four; at T = 2 the intervals in mAP exclude 0 on both data sets.
 #
-# While the recipe was being chosen, on another drawing of TinyMarket, one seed of mutual learning was seen: +3.4 points of mAP. Had we stopped there, this chapter would tell another story, and a false one. *That* is what five paired seeds are for.
+# While the recipe was being chosen, on another drawing of TinyMarket, one seed of mutual learning was seen, and it was well ahead. Had we stopped there, this chapter would tell another story, and a false one. *That* is what five paired seeds are for.
 #
-# Are the networks too weak, perhaps? Chapter 04 saw that mutual learning helps networks which fit what they study and generalise badly. So look whether they fit.
+# Are the networks too weak, perhaps? In chapter 06 mutual learning helped most where networks fit what they study and generalise badly. So look whether they fit.
 
 # %%
 for name in recorded:
@@ -276,8 +277,8 @@ for name in recorded:
     )
 
 # %% [markdown]
-# They fit. (The pair that you have trained scores higher than the recorded ones because it had all 12 pictures of each person, not 6.) Between our test and the paper's lie 100 identities against 751, 67 000 parameters against 3.3 million, some hundred steps against 100 000. Any of these may decide; a null result at our size says
-# nothing about theirs. It does say that "teach each other and you will find better" is no law.
+# They fit. (The pair that you have trained had nearly twice as many pictures to learn from as the recorded ones on TinyMarket, and scores higher.) Between our test and the paper's lie 100 identities against 751, a small network against MobileNet's 3.3 million parameters, hundreds of steps against 100&nbsp;000 (**paper**). Any of these may
+# decide; a null result at our size says nothing about theirs. It does say that "teach each other and you will find better" is no law.
 #
 # ## What the paper says
 #
@@ -320,7 +321,7 @@ for networks in ("InceptionV1 + MobileNet", "MobileNet + MobileNet"):
 # Distilling a strong InceptionV1 into a MobileNet gives 3 points; letting the two teach each other gives nearly 7, to the weaker of them. (Chapter 03 is about distillation; a well-tuned one gains more elsewhere, so the paper's is probably weak.) How many times these runs were repeated is not known to us; from a single run, a gap of a
 # point or two would mean little.
 #
-# Then it takes more MobileNets, one to five (**paper**, read off Figure 2 with a ruler). Mean of single networks, and all of them together:
+# Then the paper takes more MobileNets, one to five (**paper**, read off Figure 2 with a ruler). Mean of single networks, and all of them together:
 
 # %% mystnb={"image": {"alt": "mAP on Market-1501 against one to five MobileNets, four lines from one point at 46. Independent, one network: flat at 46 to 47. Mutual, one network: rises to 56. Independent, all together: rises to 56 as well. Mutual, all together: rises to 62."}}
 cohorts = range(1, 6)
@@ -372,7 +373,7 @@ print(f"  of these by teaching        {all_taught - five:+.1f}")
 # Compare like with like: one network with one network (+9.6), five with five (+5.3). "61.7 against 46.5" is neither. And note the second and third line: *five strangers side by side find as well as one network that had four peers*. So a table that puts an ensemble's mAP beside a single network's shows a
 # gain of ten points where nobody has taught anybody.
 #
-# This is not an academic warning. **The paper's public code tests the features of all its networks, side by side.** Whoever runs it and reads off the mAP gets the ensemble's number. This course writes `ensemble_` in front of such a number wherever it stands.
+# This is not an academic warning. **The paper's public code tests the features of all its networks, side by side.** Whoever runs it and reads off the mAP gets the ensemble's number. In this course's runs and recordings such a number has `ensemble_` in front.
 #
 # ## What the text does not say
 #
@@ -388,7 +389,7 @@ for field, by_code in vars(code).items():
 
 # %% [markdown]
 # Twice as many iterations (126 epochs and 252: batches of 16 from Market-1501's images), images blown up to 224x224, weight decay, label smoothing and averaged weights that the text does not mention, and the KL terms summed over the peers where the text takes their mean (for a pair, the same thing). Flips, too, are the code's
-# alone; both recipes here have them, because something had to be chosen. Which of all these would you have found by reading the paper very carefully? None. And any of them may be worth as much as the method. This is no fraud, it is how most of machine learning was written down; but it is why a number without its code is half a
+# alone; both recipes here have them, because something had to be chosen. ("ema" are the averaged weights: of each weight a running average is kept, and tested.) Which of all these would you have found by reading the paper very carefully? None. And any of them may be worth as much as the method. This is no fraud, it is how most of machine learning was written down; but it is why a number without its code is half a
 # number.
 #
 # Two more differences are no settings. In the code each network takes a *new* mini-batch for its update, so that the two never look at the same images in the same step as Algorithm 1 says; and there is the test with all features. (`dml-teach train market1501 --recipe official-market` is as near as this library comes; we have not run it: the
@@ -478,7 +479,7 @@ explorer
 #
 # - Mutual learning for re-identification is chapter 04's training with chapter 11's test: people's names are what is taught, an embedding is what is used.
 # - Embeddings of length 1 side by side average the cosines. That is an ensemble: its number is no single network's, and here it is written `ensemble_mAP`.
-# - In our five seeds a single network gained nothing sure on TinyMarket and about a point on Omniglot; side by side, networks that never met did better on both.
+# - In our five seeds a single network gained nothing sure on TinyMarket and perhaps a point on Omniglot; side by side, the means of the networks that never met were the better ones on both.
 # - In the paper's figure five strangers together find as well as one network that had four peers. Compare one with one, five with five.
 # - The paper's code does much that its text does not say, and scores all networks together.
 # - Re-ranking changes the test, not the network.
@@ -493,3 +494,5 @@ explorer
 #
 # **By yourself.** Train the pair again with `temperature=2.0` in the recipe, and once more with `label_smoothing=0.1` and *no* teaching. Before you look: which of the two will find strangers better, and which pair will gain more from standing side by side? Then write `concatenate` so that it takes a weight for
 # each network, and find the weights that are best *on the training people* (whose pictures by other cameras you can hold out). Do they help on the test?
+#
+# All these networks lived in one process. In [chapter 13](13_many_devices.ipynb) each peer gets a device of its own.

@@ -144,7 +144,7 @@ print(
 #
 # ## Two workers and a door between them
 #
-# In the library, the place where opinions change hands is a single line of [`Cohort.step`](../dml_teach/cohort.py): `logits, features = self.exchange(...)`. A cohort is told which peers are `here`, and hands over a list with gaps, which `exchange` fills. In one process there are no gaps. Give each of two threads one peer, and
+# In the library, the place where opinions change hands is a single line of [`Cohort.step`](../dml_teach/cohort.py): `logits, features = self.exchange(...)`. (Features travel only where they are to be matched as well, and here they are not.) A cohort is told which peers are `here`, and hands over a list with gaps, which `exchange` fills. In one process there are no gaps. Give each of two threads one peer, and
 # a door through which they hand their logits:
 
 # %%
@@ -424,7 +424,8 @@ print(
 )
 
 # %% [markdown]
-# Posteriors are so small that a step pays for the latency, once. The model is good for a factor of two, not for a digit (between *two* ranks, gloo does an all-reduce in fewer messages than a ring); it is for deciding, before you have the machines. Take a link of a usual kind, and let the cohort grow: one ResNet-32 on each rank, .12 seconds a step. The column *link* is the share of a step that is spent on it.
+# Posteriors are so small that a step pays for the latency, once. The model is good for a factor of two, not for a digit (between *two* ranks, gloo, the library through which PyTorch sends between CPUs, does an all-reduce in fewer messages than a ring); it is for deciding, before you have the machines. Take a link of a usual kind, and let the cohort grow: one
+# ResNet-32 on each rank, which we suppose to take .12 seconds a step. The column *link* is the share of a step that is spent on it; *sends* counts what a rank hands on as well, since a ring passes everybody's posteriors through everybody.
 
 # %%
 peer = cost.Load(parameters["resnet32"], seconds=0.12)
@@ -448,7 +449,7 @@ for ranks in (2, 8, 64, 1024):
 # %% [markdown]
 # Read the two halves apart: the left trains as many networks as there are ranks, the right a single one, faster and faster until the latency eats it. A thousand peers still spend over half of each step computing. (Whether anybody wants a thousand opinions is a question of chapter 06. And a ring of peers would not need the all-gather: each has but one teacher.)
 #
-# What no link can mend is *unequal peers*. Once a step, everybody waits for everybody. *Predict:* a WRN-28-10 (5 seconds a step on our core) and a ResNet-32 (.12) on two ranks: how much of its time does the small one wait? And three ranks for the large one?
+# What no link can mend is *unequal peers*. Once a step, everybody waits for everybody. *Predict:* suppose that a WRN-28-10 takes 5 seconds a step and a ResNet-32 .12, on two ranks: how much of its time does the small one wait? And when three equal peers are dealt out to two ranks, who waits?
 
 # %%
 pair = [cost.Load(parameters["wrn28_10"], 5.0), peer]
@@ -467,7 +468,7 @@ print(
 )
 
 # %% [markdown]
-# Two devices for such a pair are one device wasted. `dml-teach plan --peers wrn28_10,resnet32 --ranks 4 --link ethernet` prints all of this for any cohort. What our own two cores say: `python benchmarks/ranks.py` compares the step of two ResNet-32 on two ranks with that of one of them, alone, on one core.
+# Two devices for such a pair are one device wasted. And three equal peers on two ranks leave one rank, which has a single peer, idle for half of each step. `dml-teach plan --peers wrn28_10,resnet32 --ranks 4 --link ethernet` prints all of this for any cohort. What your own machine says: `python benchmarks/ranks.py` compares the step of two ResNet-32 on two ranks with that of one of them, alone, on one core.
 #
 # ## When somebody dies
 #
@@ -481,7 +482,7 @@ print(
 #
 # ## Summary
 #
-# - Of each other, peers need posteriors: one all-gather a step of $B \times C$ numbers, however large the networks.
+# - Of each other, peers need posteriors: one all-gather a step, to which each gives $B \times C$ numbers, however large its network.
 # - The step is the same code in a thread, a process or on another machine; so the weights are the same to the last bit.
 # - A peer on several devices is data parallelism: gradients are averaged, and batch norm sees a shard at a time.
 # - Posteriors are paid for in latency, gradients in bandwidth; unequal peers are paid for in waiting.
@@ -495,7 +496,7 @@ print(
 # 4. Two ranks, an all-gather of 26 kB: would you rather have half the latency or twice the bandwidth?
 # 5. A frozen teacher has a rank of its own. What does it do while its students update themselves? Where would you put it?
 #
-# **By yourself.** In a ring, each peer listens to one other. Write an `exchange` for the threads of this chapter that hands each peer only its teacher's logits, and zeros for the rest, and show that the weights are still equal to the last bit. What does a rank send in a step then, at 1 024 peers? And which number of the
+# **By yourself.** In a ring, each peer listens to one other. Write an `exchange` for the threads of this chapter that hands each peer only its teacher's logits, and zeros for the rest, and show that the weights are still equal to the last bit. What does a rank send in a step then, at 1&nbsp;024 peers? And which number of the
 # report has become wrong, if any?
 #
-# This is the end of what one machine can show. What lies beyond needs more of them.
+# This is what one machine can show of many. Chapter 14, the last, looks beyond: at what others have made of the idea, and at what you may make of it.
