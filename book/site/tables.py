@@ -259,6 +259,8 @@ def effect(found: Mapping[str, Mapping[str, Any]], text: str) -> str:
         ConfigError: there is no such arm or metric.
     """
     _, change, (unit, factor, digits), differences = _change(found, text)
+    if not any(differences):
+        return f"0\u00a0{unit} in each of {change.seeds} seeds"
     side, sign = ("higher", 1) if change.difference >= 0 else ("lower", -1)
     won = sum(sign * difference > 0 for difference in differences)
     return f"{table.signed(change, factor, digits)}\u00a0{unit} ({side} in {won} of {change.seeds})"
