@@ -388,8 +388,8 @@ for field, by_code in vars(code).items():
         print(f"{'':<18}{recipes.SOURCES[text.name][field]}")
 
 # %% [markdown]
-# Twice as many iterations (126 epochs and 252: batches of 16 from Market-1501's images), images blown up to 224x224, weight decay, label smoothing and averaged weights that the text does not mention, and the KL terms summed over the peers where the text takes their mean (for a pair, the same thing). Flips, too, are the code's
-# alone; both recipes here have them, because something had to be chosen. ("ema" are the averaged weights: of each weight a running average is kept, and tested.) Which of all these would you have found by reading the paper very carefully? None. And any of them may be worth as much as the method. This is no fraud, it is how most of machine learning was written down; but it is why a number without its code is half a
+# Twice as many iterations (126 epochs and 252, in batches of 16 from Market-1501's images) and images blown up to 224x224. Weight decay, label smoothing and averaged weights that the text does not mention. And the KL terms are summed over the peers where the text takes their mean, which for a pair is the same thing. Flips, too, are the code's
+# alone; both recipes here have them, because something had to be chosen. ("ema" stands for the averaged weights: of each weight a running average is kept, and that is what is tested.) Which of all these would you have found by reading the paper very carefully? None. And any of them may be worth as much as the method. This is no fraud, it is how most of machine learning was written down; but it is why a number without its code is half a
 # number.
 #
 # Two more differences are no settings. In the code each network takes a *new* mini-batch for its update, so that the two never look at the same images in the same step as Algorithm 1 says; and there is the test with all features. (`dml-teach train market1501 --recipe official-market` is as near as this library comes; we have not run it: the

@@ -424,7 +424,7 @@ print(
 )
 
 # %% [markdown]
-# Posteriors are so small that a step pays for the latency, once. The model is good for a factor of two, not for a digit (between *two* ranks, gloo, the library through which PyTorch sends between CPUs, does an all-reduce in fewer messages than a ring); it is for deciding, before you have the machines. Take a link of a usual kind, and let the cohort grow: one
+# Posteriors are so small that a step pays for the latency, once. The model is good for a factor of two, not for a digit: it is for deciding, before you have the machines. (The dots of the all-reduce lie below its line because gloo, the library through which PyTorch sends between CPUs, needs fewer messages than a ring when there are only two ranks.) Take a link of a usual kind, and let the cohort grow: one
 # ResNet-32 on each rank, which we suppose to take .12 seconds a step. The column *link* is the share of a step that is spent on it; *sends* counts what a rank hands on as well, since a ring passes everybody's posteriors through everybody.
 
 # %%
