@@ -23,7 +23,7 @@
 #
 # | | |
 # |---|---|
-# | **After this page you can** | find your way through the course, check your installation, and say what the three ways of learning differ in |
+# | **After this chapter you can** | find your way through the course, check your installation, and say what the three ways of learning differ in |
 # | **Time** | 10 minutes |
 # | **You need** | Python, and a first acquaintance with PyTorch: tensors, modules, a training loop you have seen before |
 

@@ -199,13 +199,13 @@ except ConfigError as error:
     print("refused:", error)
 
 # %% [markdown]
-# In sequence, one of two devices would always be idle. So peers on devices learn simultaneously; chapter 04 has shown how little that changes.
+# In sequence, one of two devices would always be idle. So peers on devices learn simultaneously, in the order that this course takes anyway.
 #
 # ## Two processes
 #
 # Threads share a memory, and on a GPU a queue. *Processes* share nothing, and may as well be on two machines. PyTorch calls each of them a **rank**; `torchrun` starts them and tells each its number, and [`distributed.Mesh.exchange`](../dml_teach/distributed.py) is the door: an **all-gather**, after which each rank has what all had.
 #
-# Here is a training as a file of its own. Nothing in it knows of ranks. At its end it also measures how long messages of some sizes take, if there is somebody to send them to.
+# Here is a training as a file of its own. Its function `train` knows nothing of ranks. Only the last lines do: if torchrun has started the file, they train and then measure how long messages of some sizes take.
 
 # %%
 PROGRAM = '''
