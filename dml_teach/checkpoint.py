@@ -27,6 +27,8 @@ from dml_teach.errors import CheckpointError
 from dml_teach.files import write_tensors
 
 KEPT = 2
+FORMAT = "2"
+"""Counted up whenever a run stores other tensors or facts. The first had no number."""
 NAME = re.compile(r"step-(\d{8,})\.safetensors")
 
 
@@ -60,7 +62,7 @@ def save(folder: Path, step: int, tensors: dict[str, Tensor], facts: dict[str, A
     path = folder / f"step-{step:08d}.safetensors"
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     document = json.dumps(facts, allow_nan=False)
-    metadata = {"facts": document, "sha256": digest(step, document, on_cpu)}
+    metadata = {"format": FORMAT, "facts": document, "sha256": digest(step, document, on_cpu)}
     try:
         # What a killed process left half written would otherwise take its place on the disk for ever.
         for leftover in folder.glob(".*.partial"):
@@ -106,12 +108,17 @@ def read(path: Path) -> Checkpoint:
     """
     try:
         content = path.read_bytes()
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        document, written = header["__metadata__"]["facts"], header["__metadata__"]["sha256"]
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+        document, written = metadata["facts"], metadata["sha256"]
         tensors = load_tensors(content)
         step = _step(path)
         if digest(step, document, tensors) != written:
             raise ValueError("its contents do not have the SHA-256 that was written with them")
+        if metadata.get("format") != FORMAT:
+            raise CheckpointError(
+                f"{path} was written by another version of dml_teach: go on with that one, or train the run anew, in an"
+                " empty folder"
+            )
         return Checkpoint(path, step, tensors, json.loads(document))
     # What a header with a few flipped bits can raise on its way through JSON and safetensors.
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:

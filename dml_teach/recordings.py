@@ -123,11 +123,21 @@ def record(
     }
 
 
-def per_seed(entry: Mapping[str, Any], metric: str) -> list[float]:
-    """A metric of an arm of a recording, a number for each seed: of one that each peer has, the mean over the peers."""
+def per_seed(entry: Mapping[str, Any], metric: str, peer: int | None = None) -> list[float]:
+    """A metric of an arm of a recording, a number for each seed: of one that each peer has, the mean over the peers,
+    or that of one `peer`, counted from 0.
+
+    Raises:
+        ConfigError: the arm has no such metric or peer, or the metric is of the cohort as a whole.
+    """
     if metric not in entry:
         raise ConfigError(f"arm '{entry['name']}' has no metric '{metric}' recorded")
-    return [statistics.fmean(value) if isinstance(value, list) else value for value in entry[metric]]
+    values = entry[metric]
+    if peer is None:
+        return [statistics.fmean(value) if isinstance(value, list) else value for value in values]
+    if not isinstance(values[0], list) or not 0 <= peer < len(values[0]):
+        raise ConfigError(f"arm '{entry['name']}' has no '{metric}' of a peer {peer}")
+    return [value[peer] for value in values]
 
 
 def find_arm(recorded: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -172,6 +172,21 @@ def change_fact(header):
     header["__metadata__"]["facts"] = json.dumps({"epoch": 1})
 
 
+def unnumbered(header):
+    del header["__metadata__"]["format"]
+
+
+def of_the_first_format(header):
+    header["__metadata__"]["format"] = "1"
+
+
+@pytest.mark.parametrize("change", [unnumbered, of_the_first_format])
+def test_a_checkpoint_of_another_version_is_refused_with_the_way_out(change, tmp_path):
+    rewritten(save(tmp_path, 3, {"a": torch.ones(2)}, FACTS), change)
+    with pytest.raises(CheckpointError, match=r"step-00000003.* by another version of dml_teach: go on with that one"):
+        latest(tmp_path)
+
+
 @pytest.mark.parametrize("change", [swap, rename, reshape, retype, change_fact])
 def test_a_well_formed_file_with_other_contents_is_not_believed(change, tmp_path):
     path = save(tmp_path, 3, {"a": torch.ones(2, 3), "b": torch.zeros(2, 3)}, {"epoch": 0})

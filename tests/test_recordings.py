@@ -121,6 +121,15 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(recorded):
         recordings.per_seed(recordings.find_arm(recorded, "pair"), "map")
 
 
+def test_a_metric_of_one_peer_is_read_seed_by_seed():
+    entry = {"name": "pair", "top1": [[0.5, 0.7], [0.6, 0.9]], "ensemble_top1": [0.8, 0.9]}
+    assert recordings.per_seed(entry, "top1") == pytest.approx([0.6, 0.75])
+    assert recordings.per_seed(entry, "top1", peer=1) == [0.7, 0.9]
+    for metric, peer in (("top1", 2), ("top1", -1), ("ensemble_top1", 0)):
+        with pytest.raises(ConfigError, match=f"arm 'pair' has no '{metric}' of a peer {peer}"):
+            recordings.per_seed(entry, metric, peer=peer)
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 0}'], ids=["missing", "torn", "a list", "format 0"])
 def test_what_is_no_recording_is_refused(content, tmp_path):
     path = tmp_path / "tiny.json"

@@ -337,6 +337,20 @@ def test_a_quoted_difference_is_that_of_the_recording_and_follows_it():
     assert changed.startswith("−5.50\u00a0±") and changed.endswith("(lower in 2 of 2)")
 
 
+def test_a_quote_of_runs_that_are_equal_says_so():
+    arms = recording()["arms"]
+    arms[1]["top1"] = arms[0]["top1"]
+    quoted = tables.effect({"pair.json": recording(arms=arms)}, "pair: together - alone, top1")
+    assert quoted == "0\u00a0points in each of 2 seeds"
+
+
+def test_a_quote_may_be_of_one_peer_of_each_arm():
+    arms = recording()["arms"]
+    arms[0]["top1"], arms[1]["top1"] = [[0.5, 0.5], [0.5, 0.5]], [[0.9, 0.52], [0.9, 0.54]]
+    quoted = tables.effect({"pair.json": recording(arms=arms)}, "pair: together - alone, top1 of peer 1")
+    assert quoted.startswith("+3.00\u00a0±") and quoted.endswith("(higher in 2 of 2)")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -242,7 +242,7 @@ def table_of(recorded: Mapping[str, Any]) -> str:
     return markdown(without_empty_columns(rows))
 
 
-EFFECT = re.compile(r"(\w+): (.+?) (?:\u2212|-) (.+), (\w+)")
+EFFECT = re.compile(r"(\w+): (.+?) (?:\u2212|-) (.+), (\w+)(?: of peer (\d+))?")
 UNITS = {"nll": ("nats", 1, 3), "ensemble_nll": ("nats", 1, 3)}  # all else are points: hundredths
 
 
@@ -251,13 +251,16 @@ def effect(found: Mapping[str, Mapping[str, Any]], text: str) -> str:
 
     Args:
         found: the recordings by file name.
-        text: "recording: arm - baseline, metric", as "cohort_size: mutual-2 - independent-2, top1".
+        text: "recording: arm - baseline, metric", as "cohort_size: mutual-2 - independent-2, top1", and at its
+            end " of peer 0" for the first network of each arm instead of the mean over all.
 
     Raises:
         DataError: there is no such recording, or the text has another form.
         ConfigError: there is no such arm or metric.
     """
     _, change, (unit, factor, digits), differences = _change(found, text)
+    if not any(differences):
+        return f"0\u00a0{unit} in each of {change.seeds} seeds"
     side, sign = ("higher", 1) if change.difference >= 0 else ("lower", -1)
     won = sum(sign * difference > 0 for difference in differences)
     return f"{table.signed(change, factor, digits)}\u00a0{unit} ({side} in {won} of {change.seeds})"
@@ -288,10 +291,13 @@ def _change(
     parts = EFFECT.fullmatch(text)
     if parts is None or f"{parts[1]}.json" not in found:
         raise DataError(f"'{text}': write recording: arm - baseline, metric; there are {', '.join(found)}")
-    name, arm, base, metric = parts.groups()
+    name, arm, base, metric, peer = parts.groups()
     recorded: Any = found[f"{name}.json"]
     recorded = demo.as_recording(recorded) if "settings" in recorded else recorded
-    ours, theirs = (recordings.per_seed(recordings.find_arm(recorded, each), metric) for each in (arm, base))
+    ours, theirs = (
+        recordings.per_seed(recordings.find_arm(recorded, each), metric, None if peer is None else int(peer))
+        for each in (arm, base)
+    )
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     return (name, arm, base), comparison.paired(ours, theirs), UNITS.get(metric, ("points", 100, 2)), differences
 
