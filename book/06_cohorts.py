@@ -623,4 +623,4 @@ print("DML_e: each peer of each seed as with the mean:", same)
 # **By yourself.** Write a *star* as a matrix: peer 0 learns from all others, all others learn from peer 0. Validate it, count its rounds, and train five peers in it and in a ring, with three seeds. Compare the NLL, paired by seed, and say what you
 # may conclude. Then make the mixture form of the loss fail: find a single character which, put into `by_mixtures`, leaves every gradient right and makes the reported value wrong.
 #
-# You now have the whole method. But all peers so far were equals. Chapter 07 puts a small network beside a large one, and asks what a strong one gets from a weak.
+# You now have the whole method. But all peers so far were equals. [Chapter 07](07_unequal_peers.ipynb) puts a small network beside a large one, and asks what a strong one gets from a weak.

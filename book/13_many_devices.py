@@ -496,7 +496,7 @@ print(
 # 4. Two ranks, an all-gather of 26 kB: would you rather have half the latency or twice the bandwidth?
 # 5. A frozen teacher has a rank of its own. What does it do while its students update themselves? Where would you put it?
 #
-# **By yourself.** In a ring, each peer listens to one other. Write an `exchange` for the threads of this chapter that hands each peer only its teacher's logits, and zeros for the rest, and show that the weights are still equal to the last bit. What does a rank send in a step then, at 1&nbsp;024 peers? And which number of the
+# **By yourself.** In a ring, each peer listens to one other. Write an `exchange` for the threads of this chapter that hands each peer only its teacher's logits, and zeros for the rest, and show that the weights are still equal to the last bit. What does a rank send in a step then, at 1 024 peers? And which number of the
 # report has become wrong, if any?
 #
-# This is what one machine can show of many. Chapter 14, the last, looks beyond: at what others have made of the idea, and at what you may make of it.
+# All peers of this chapter looked at the same images. Chapter 14 gives each its own, asks what else has been made of the idea, and ends with yours.
