@@ -23,7 +23,7 @@
 #
 # | | |
 # |---|---|
-# | **After this page you can** | find your way through the course, check your installation, and say what the three ways of learning differ in |
+# | **After this chapter you can** | find your way through the course, check your installation, and say what the three ways of learning differ in |
 # | **Time** | 10 minutes |
 # | **You need** | Python, and a first acquaintance with PyTorch: tensors, modules, a training loop you have seen before |
 
@@ -72,8 +72,8 @@ from dml_teach.doctor import examine
 print(examine())
 
 # %% [markdown]
-# If a line says *missing* or *not found*, the last lines tell what to do. CIFAR-100, the paper's data set of small colour photographs of a hundred kinds
-# of things, is not needed for the notebooks: by default they use a small slice of Fashion-MNIST, ten kinds of clothes in 28 x 28 grey pixels, that came with the package.
+# If a line says *missing* or *not found*, the last lines tell what to do. CIFAR-100 is the paper's data set, small colour photographs of a hundred kinds of
+# things. The notebooks do not need it: by default they use a small slice of Fashion-MNIST, ten kinds of clothes in 28 x 28 grey pixels, that came with the package.
 
 # %%
 from dml_teach import scale

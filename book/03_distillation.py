@@ -398,7 +398,7 @@ for name, arm in {"larger": "large", "average of 3": "alone-3"}.items():
 
 # %% [markdown]
 # (The teacher of the student "an equal" is a network like that of the first line, without a teacher.) Four networks that teach each other, here at $T = 2$ like the students, cost less than a lesson from three equals, or from
-# a larger one, and all four of them come out of it, with a mean NLL below that of any student. Paired by seed:
+# a larger one. All four of them come out of it, and their mean NLL is below that of each kind of student. Paired by seed:
 
 # %%
 for method, baseline in (("mutual", "three"), ("mutual", "alone-1")):
@@ -450,14 +450,17 @@ for pair in dict.fromkeys((n.tier, n.data, n.networks) for n in rows):
 #
 # ## What goes wrong
 #
-# | mistake | what happens, and who notices |
-# |---|---|
-# | the teacher is left in training mode | its batch norm takes the student's batches as its own, and its opinion changes under way<br>`test_a_frozen_teacher_is_left_untouched_in_eval_mode_and_reports_no_loss` |
-# | $T^2$ forgotten | at $T = 4$ the teacher has a sixteenth of its voice<br>`test_gradient_of_mimicry_is_temperature_times_own_minus_peer_posterior_over_the_batch` |
-# | only one of the two posteriors softened | student and teacher are compared in two different currencies<br>`test_mimicry_is_the_batch_mean_of_kl_from_the_peer_times_temperature_squared` |
-# | MSE between logits, called distillation | it is, at infinite temperature<br>seen in the table of the second knob |
-# | a teacher that starts from the student's own weights | "an equal teacher" is the student itself, later<br>seen by you, when you set the seeds |
-# | the teachers' cost not counted | three trainings look like a free gift<br>seen in a column of costs |
+# The tests that notice are in [`tests/test_losses.py`](../tests/test_losses.py) and [`tests/test_cohort.py`](../tests/test_cohort.py).
+#
+# - *The teacher is left in training mode*: its batch norm takes the student's batches as its own, and its opinion changes under way.
+#   `test_a_frozen_teacher_is_left_untouched_in_eval_mode_and_reports_no_loss`
+# - $T^2$ *forgotten*: at $T = 4$ the teacher has a sixteenth of its voice.
+#   `test_gradient_of_mimicry_is_temperature_times_own_minus_peer_posterior_over_the_batch`
+# - *Only one of the two posteriors softened*: student and teacher are compared in two different currencies.
+#   `test_mimicry_is_the_batch_mean_of_kl_from_the_peer_times_temperature_squared`
+# - *MSE between logits, called distillation*: it is, at infinite temperature; seen in the table of the second knob.
+# - *A teacher that starts from the student's own weights*: "an equal teacher" is the student itself, later; seen by you, when you set the seeds.
+# - *The teachers' cost not counted*: three trainings look like a free gift; seen in a column of costs.
 #
 # ## Summary
 #

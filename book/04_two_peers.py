@@ -207,9 +207,9 @@ print(f"then {belief[1, 0]:.2f}")
 # %% [markdown]
 # So a peer **publishes**: it gives its posterior away as a number, without the strings that lead back to its weights. In the library that is
 # [`losses.publish`](../dml_teach/losses.py), for all peers at once, and `losses.mimicry` detaches as well;
-# `test_peer_receives_no_gradient_from_mimicry` and `test_published_posteriors_carry_no_gradient` keep it so. It may matter in practice: one public
-# replication on CIFAR-100 reports 69.89 % alone and 69.95 and 70.11 % for two peers before it detached them, 70.97 % alone and 72.97 and 72.85 % after
-# (**others**, one seed, best epoch; more than the detaching must have changed between the two, since the network alone moved as well).
+# `test_peer_receives_no_gradient_from_mimicry` and `test_published_posteriors_carry_no_gradient` keep it so. It may matter in practice. One public
+# replication on CIFAR-100 reports 69.89 % alone and 69.95 and 70.11 % for two peers that were not detached; later, with peers that are, 70.97 % alone and 72.97
+# and 72.85 % for the two (**others**, one seed, best epoch). More must have changed in between, since the network alone has moved as well.
 #
 # ## Downhill
 #
@@ -634,16 +634,21 @@ plots.differences(
 # Each of these stands somewhere in public code. None raises an error. The tests named are in [`tests/test_losses.py`](../tests/test_losses.py) and
 # [`tests/test_cohort.py`](../tests/test_cohort.py).
 #
-# | mistake | what happens, and who notices |
-# |---|---|
-# | the peer is not detached | the teacher is pulled towards the pupil<br>`test_published_posteriors_carry_no_gradient` |
-# | the two posteriors of the divergence are swapped | you need no longer cover what the peer finds possible<br>`test_mimicry_is_not_symmetric` |
-# | the mean runs over the classes too | a hundredth of the peer's voice at 100 classes<br>`test_mimicry_does_not_shrink_with_the_number_of_classes` |
-# | eval mode after an evaluation, never undone | from the second epoch on, batch norm stands still<br>`test_a_network_left_in_eval_mode_trains_in_train_mode_all_the_same` |
-# | predicting again in the plain way | batch norm counts batches twice<br>`test_batch_norm_moves_exactly_once_a_step` |
-# | posteriors of different batches compared | a shoe is asked to agree with a shirt<br>`test_peers_see_the_same_batch_and_sequential_predicts_on_it_again_without_gradient` |
-# | both peers start from the same weights | nothing, for ever<br>`test_identical_twins_with_the_same_batch_never_teach_each_other_anything` |
-# | one seed, or the best epoch as seen on test images | a gain that nobody finds again<br>seen by you, from now on |
+# - *The peer is not detached*: the teacher is pulled towards the pupil.
+#   `test_published_posteriors_carry_no_gradient`
+# - *The two posteriors of the divergence are swapped*: you need no longer cover what the peer finds possible.
+#   `test_mimicry_is_not_symmetric`
+# - *The mean runs over the classes too*: a hundredth of the peer's voice at 100 classes.
+#   `test_mimicry_does_not_shrink_with_the_number_of_classes`
+# - *Eval mode after an evaluation, never undone*: from the second epoch on, batch norm stands still.
+#   `test_a_network_left_in_eval_mode_trains_in_train_mode_all_the_same`
+# - *Predicting again in the plain way*: batch norm counts batches twice.
+#   `test_batch_norm_moves_exactly_once_a_step`
+# - *Posteriors of different batches compared*: a shoe is asked to agree with a shirt.
+#   `test_peers_see_the_same_batch_and_sequential_predicts_on_it_again_without_gradient`
+# - *Both peers start from the same weights*: nothing, for ever.
+#   `test_identical_twins_with_the_same_batch_never_teach_each_other_anything`
+# - *One seed, or the best epoch as seen on test images*: a gain that nobody finds again; seen by you, from now on.
 #
 # ## Summary
 #
@@ -665,7 +670,7 @@ plots.differences(
 #
 # **In class.** [Exercise 04](../exercises/ex_04_two_peers.ipynb) has tasks on this chapter for 40 minutes, with checks that tell at once what is right and what is not yet.
 #
-# **By yourself.** *Spot the bug.* Take `step`, plant one mistake of the table in it, and give it to your neighbour together with the losses of twenty
+# **By yourself.** *Spot the bug.* Take `step`, plant one mistake of the list in it, and give it to your neighbour together with the losses of twenty
 # steps beside the right ones. Which mistakes show in the losses, which only in the weights, and which in neither? Then write the assertion that would
 # have caught each.
 #

@@ -217,8 +217,8 @@ for peers in (2, 3, 5, 8):
 # Equal to the last digits, and linear instead of quadratic. The library's [`losses.mimicry_of_mixture`](../dml_teach/losses.py) is the same for one peer at a time, and `test_mixture_form_has_the_value_and_gradient_of_the_pairwise_double_loop` in
 # [`tests/test_losses.py`](../tests/test_losses.py) holds it to the double loop, for any temperature.
 #
-# How much is that in time? Beside the networks themselves the losses are small in either form. What counts is that nothing else is added. Where you want to see it, `python benchmarks/mutual_step.py` times a mutual step of two and of four ResNet-32 against as many independent ones on your
-# machine; the project's README has what came out on ours, and there the two can not be told apart (**ours**). Peers do not cost more for talking.
+# How much is that in time? Beside the networks themselves the losses are small in either form. What counts is that nothing else is added. `python benchmarks/mutual_step.py` times a mutual step of two and of four ResNet-32 against as many independent ones on your
+# machine. What came out on ours is in the project's README: the two could not be told apart (**ours**). Peers do not cost more for talking.
 #
 # ## A result that can not be
 #
@@ -623,4 +623,4 @@ print("DML_e: each peer of each seed as with the mean:", same)
 # **By yourself.** Write a *star* as a matrix: peer 0 learns from all others, all others learn from peer 0. Validate it, count its rounds, and train five peers in it and in a ring, with three seeds. Compare the NLL, paired by seed, and say what you
 # may conclude. Then make the mixture form of the loss fail: find a single character which, put into `by_mixtures`, leaves every gradient right and makes the reported value wrong.
 #
-# You now have the whole method. But all peers so far were equals. Chapter 07 puts a small network beside a large one, and asks what a strong one gets from a weak.
+# You now have the whole method. But all peers so far were equals. [Chapter 07](07_unequal_peers.ipynb) puts a small network beside a large one, and asks what a strong one gets from a weak.

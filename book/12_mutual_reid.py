@@ -154,7 +154,9 @@ mean = (one + other) / 2
 print("the mean of the two:", torch.allclose(by_the_long, mean, atol=1e-5))
 
 # %% [markdown]
-# $$\cos\bigl([a_1, a_2], [b_1, b_2]\bigr) = \frac{a_1 \cdot b_1 + a_2 \cdot b_2}{\sqrt 2 \, \sqrt 2} = \frac{\cos(a_1, b_1) + \cos(a_2, b_2)}{2} \qquad \text{for } \lVert a_k \rVert = \lVert b_k \rVert = 1$$
+# For embeddings of length 1, $a$ of one image and $b$ of another, by the networks 1 and 2,
+#
+# $$\cos\bigl([a_1, a_2], [b_1, b_2]\bigr) = \frac{a_1 \cdot b_1 + a_2 \cdot b_2}{\sqrt 2 \, \sqrt 2} = \frac{\cos(a_1, b_1) + \cos(a_2, b_2)}{2}$$
 #
 # So side by side is an **ensemble**, just like the averaged posterior of chapter 05: two opinions about every pair of images, averaged. It costs two networks whenever somebody is looked for. In code
 # [`evaluation.concatenate`](../dml_teach/evaluation.py), proven in [`tests/test_retrieval_runs.py`](../tests/test_retrieval_runs.py) by `test_each_peer_has_the_same_say_in_the_concatenated_embedding`.
@@ -254,9 +256,9 @@ for name in recorded:
 # Now read them slowly.
 #
 # - **TinyMarket, one network:** no difference that five seeds could see. But the interval reaches three points to either side, so a gain of one point would have gone unseen. "No gain" and "too few seeds for a small gain" can not be told apart here.
-# - **Omniglot, one network:** about a point of mAP more at either temperature. At T = 2 all five seeds gain and the interval stays clear of 0; at T = 1 it does not. Rank-1 is within the noise. (Eight such differences are in the table; that one of eight
+# - **Omniglot, one network:** about a point of mAP more at either temperature. At T = 2 the interval stays clear of 0, at T = 1 it does not. Rank-1 is within the noise. (Eight such differences are in the table; that one of eight
 #   intervals misses 0 is weak evidence on its own.)
-# - **Both side by side:** all eight differences are negative. Strangers make the better couple, by half a point to four; at T = 2 the intervals in mAP exclude 0 on both data sets.
+# - **Both side by side:** all eight differences are negative. In the means strangers make the better couple, by half a point to four; at T = 2 the intervals in mAP exclude 0 on both data sets, the other six hold it.
 #
 # While the recipe was being chosen, on another drawing of TinyMarket, one seed of mutual learning was seen, and it was well ahead. Had we stopped there, this chapter would tell another story, and a false one. *That* is what five paired seeds are for.
 #
@@ -388,8 +390,8 @@ for field, by_code in vars(code).items():
         print(f"{'':<18}{recipes.SOURCES[text.name][field]}")
 
 # %% [markdown]
-# Twice as many iterations (126 epochs and 252: batches of 16 from Market-1501's images), images blown up to 224x224, weight decay, label smoothing and averaged weights that the text does not mention, and the KL terms summed over the peers where the text takes their mean (for a pair, the same thing). Flips, too, are the code's
-# alone; both recipes here have them, because something had to be chosen. ("ema" are the averaged weights: of each weight a running average is kept, and tested.) Which of all these would you have found by reading the paper very carefully? None. And any of them may be worth as much as the method. This is no fraud, it is how most of machine learning was written down; but it is why a number without its code is half a
+# Twice as many iterations (126 epochs and 252, in batches of 16 from Market-1501's images) and images blown up to 224x224. Weight decay, label smoothing and averaged weights that the text does not mention. And the KL terms are summed over the peers where the text takes their mean, which for a pair is the same thing. Flips, too, are the code's
+# alone; both recipes here have them, because something had to be chosen. ("ema" stands for the averaged weights: of each weight a running average is kept, and that is what is tested.) Which of all these would you have found by reading the paper very carefully? None. And any of them may be worth as much as the method. This is no fraud, it is how most of machine learning was written down; but it is why a number without its code is half a
 # number.
 #
 # Two more differences are no settings. In the code each network takes a *new* mini-batch for its update, so that the two never look at the same images in the same step as Algorithm 1 says; and there is the test with all features. (`dml-teach train market1501 --recipe official-market` is as near as this library comes; we have not run it: the

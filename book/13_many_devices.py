@@ -199,13 +199,13 @@ except ConfigError as error:
     print("refused:", error)
 
 # %% [markdown]
-# In sequence, one of two devices would always be idle. So peers on devices learn simultaneously; chapter 04 has shown how little that changes.
+# In sequence, one of two devices would always be idle. So peers on devices learn simultaneously, in the order that this course takes anyway.
 #
 # ## Two processes
 #
 # Threads share a memory, and on a GPU a queue. *Processes* share nothing, and may as well be on two machines. PyTorch calls each of them a **rank**; `torchrun` starts them and tells each its number, and [`distributed.Mesh.exchange`](../dml_teach/distributed.py) is the door: an **all-gather**, after which each rank has what all had.
 #
-# Here is a training as a file of its own. Nothing in it knows of ranks. At its end it also measures how long messages of some sizes take, if there is somebody to send them to.
+# Here is a training as a file of its own. Its function `train` knows nothing of ranks. Only the last lines do: if torchrun has started the file, they train and then measure how long messages of some sizes take.
 
 # %%
 PROGRAM = '''
@@ -424,7 +424,7 @@ print(
 )
 
 # %% [markdown]
-# Posteriors are so small that a step pays for the latency, once. The model is good for a factor of two, not for a digit (between *two* ranks, gloo, the library through which PyTorch sends between CPUs, does an all-reduce in fewer messages than a ring); it is for deciding, before you have the machines. Take a link of a usual kind, and let the cohort grow: one
+# Posteriors are so small that a step pays for the latency, once. The model is good for a factor of two, not for a digit: it is for deciding, before you have the machines. (The dots of the all-reduce lie below its line because gloo, the library through which PyTorch sends between CPUs, needs fewer messages than a ring when there are only two ranks.) Take a link of a usual kind, and let the cohort grow: one
 # ResNet-32 on each rank, which we suppose to take .12 seconds a step. The column *link* is the share of a step that is spent on it; *sends* counts what a rank hands on as well, since a ring passes everybody's posteriors through everybody.
 
 # %%
@@ -496,7 +496,7 @@ print(
 # 4. Two ranks, an all-gather of 26 kB: would you rather have half the latency or twice the bandwidth?
 # 5. A frozen teacher has a rank of its own. What does it do while its students update themselves? Where would you put it?
 #
-# **By yourself.** In a ring, each peer listens to one other. Write an `exchange` for the threads of this chapter that hands each peer only its teacher's logits, and zeros for the rest, and show that the weights are still equal to the last bit. What does a rank send in a step then, at 1&nbsp;024 peers? And which number of the
+# **By yourself.** In a ring, each peer listens to one other. Write an `exchange` for the threads of this chapter that hands each peer only its teacher's logits, and zeros for the rest, and show that the weights are still equal to the last bit. What does a rank send in a step then, at 1 024 peers? And which number of the
 # report has become wrong, if any?
 #
-# This is what one machine can show of many. Chapter 14, the last, looks beyond: at what others have made of the idea, and at what you may make of it.
+# All peers of this chapter looked at the same images. Chapter 14 gives each its own, asks what else has been made of the idea, and ends with yours.
