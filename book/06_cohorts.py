@@ -540,7 +540,7 @@ for tier, k in last.items():
     )
 
 # %% [markdown]
-# One law, three outcomes. Averaging loses in every tier, since peers that talk are more alike. In the paper a member gains so much, nearly ten points of mAP, that the ensemble comes out ahead all the same. With ResNet-32 the member's gain is
+# One sum, three outcomes. Averaging loses in every tier, since peers that talk are more alike. In the paper a member gains so much, nearly ten points of mAP, that the ensemble comes out ahead all the same. With ResNet-32 the member's gain is
 # smaller than the loss. Whether the crowd is wiser for having talked depends on how much each of its members had to learn. With 40 % of the labels wrong, to take one more case, eight ResNet-32 gain 8.25 points each, from 50.81 % to 59.06 %, and there the mutual
 # ensemble is ahead again, 65.66 % against 64.85 % (**others**).
 #

@@ -175,9 +175,9 @@ print("equal and opposite:", torch.allclose(pulls[0], -pulls[1]))
 #
 # ## What a weak peer asks for
 #
-# Add the label's pull, and ask where the two balance. With the mimicry loss weighed by $w$, the peer's posterior $q$ and the label $y$ as a posterior of its own (1 for the right class, 0 for the rest):
+# Add the label's pull, and ask where the two balance. With the mimicry loss weighed by $w$, the peer's posterior $q$, and the label as the posterior $\mathbf 1_y$ (1 for the class $y$, 0 for the rest):
 #
-# $$(p_k - y) + w\,(p_k - q) = 0 \quad\Longleftrightarrow\quad p_k = \frac{y + w\,q}{1 + w}$$
+# $$(p_k - \mathbf 1_y) + w\,(p_k - q) = 0 \quad\Longleftrightarrow\quad p_k = \frac{\mathbf 1_y + w\,q}{1 + w}$$
 #
 # The peer has replaced the label by a softer one. That is what `test_distillation_at_temperature_one_pulls_like_a_single_softer_label` says of a teacher, and it holds for a peer at every single step. *Predict:* a peer gives the right class .40. What is a network asked to believe that listens with weight 1, on an image that it
 # would get perfectly right?
@@ -439,7 +439,7 @@ for setting in ("independent", "mutual"):
 # ## Summary
 #
 # - Peers need the same classes and nothing else in common.
-# - On the logits two peers pull alike in opposite directions, whoever is right. Label and peer together ask for $(y + wq)/(1 + w)$: a peer is a ceiling on certainty, lowest where it is at a loss.
+# - On the logits two peers pull alike in opposite directions, whoever is right. Label and peer together ask for $(\mathbf 1_y + wq)/(1 + w)$: a peer is a ceiling on certainty, lowest where it is at a loss.
 # - With 500 images a narrow peer changed nothing in a wide network's accuracy and lowered its NLL more than an equal did. With 1 600 images a tiny one cost it two points and a sixth of a nat. The narrow one gained by the wide one.
 # - Remedies: a smaller weight, a row of zeros, better company, selective listening.
 #
