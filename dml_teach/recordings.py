@@ -102,9 +102,7 @@ def record(
         RunError: a run is not finished, or they were trained or tested on different data.
     """
     every = [run for arm in experiment.arms for run in results[arm.name]]
-    for run in every:
-        if run.config["data"] != every[0].config["data"]:
-            raise RunError(f"{run.folder} has other data than {every[0].folder}; train one of them again")
+    data_used = _data_of(experiment, every)
     arms: list[dict[str, Any]] = []
     for arm in experiment.arms:
         tests = [
@@ -117,7 +115,7 @@ def record(
         "question": experiment.question,
         "seeds": [run.config["seed"] for run in results[experiment.arms[0].name]],
         "recipe": dict(vars(experiment.recipe)),
-        "data": every[0].config["data"],
+        "data": data_used,
         "provenance": provenances(every),
         "arms": arms,
     }
@@ -212,6 +210,18 @@ def provenances(every: Sequence[Run]) -> list[dict[str, Any]]:
         else:
             found.append({**origin, "started": started, "runs": [name]})
     return found
+
+
+def _data_of(experiment: Experiment, every: Sequence[Run]) -> dict[str, Any]:
+    """The data that all runs have in common; where wrong labels are drawn, by seed, with a digest for each seed."""
+    digests: dict[int, str] = {}
+    for run in every:
+        seed = run.config["seed"] if experiment.recipe.label_noise else 0
+        digest = digests.setdefault(seed, run.config["data"]["sha256"])
+        if run.config["data"] != {**every[0].config["data"], "sha256": digest}:
+            raise RunError(f"{run.folder} has other data than {every[0].folder}; train one of them again")
+    several = list(digests.values())
+    return {**every[0].config["data"], "sha256": several if experiment.recipe.label_noise else several[0]}
 
 
 def _entry(

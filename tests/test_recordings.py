@@ -146,6 +146,21 @@ def test_runs_on_different_data_are_not_recorded_together(results):
         recordings.record(EXPERIMENT, {**results, "mutual": [results["mutual"][0], other]})
 
 
+def test_wrong_labels_differ_from_seed_to_seed_and_not_from_arm_to_arm(results):
+    noisy = dataclasses.replace(EXPERIMENT, recipe=EXPERIMENT.recipe.with_(label_noise=0.4))
+
+    def with_digest(run, digest):
+        return dataclasses.replace(run, config={**run.config, "data": {**run.config["data"], "sha256": digest}})
+
+    drawn = {arm: [with_digest(run, "ab"[run.config["seed"]]) for run in of] for arm, of in results.items()}
+    assert recordings.record(noisy, drawn)["data"]["sha256"] == ["a", "b"]
+    swapped = [with_digest(run, "ba"[run.config["seed"]]) for run in results["mutual"]]
+    with pytest.raises(RunError, match=r"mutual/seed-0 has other data"):
+        recordings.record(noisy, {**drawn, "mutual": swapped})
+    with pytest.raises(RunError, match=r"seed-1 has other data"):
+        recordings.record(EXPERIMENT, drawn)
+
+
 def test_networks_that_do_not_give_their_test_line_again_are_not_recorded(results):
     run = results["alone"][0]
     line = {**run.test, "nll": [value + 0.01 for value in run.test["nll"]]}
