@@ -498,4 +498,4 @@ print(
 # **By yourself.** In a ring, each peer listens to one other. Write an `exchange` for the threads of this chapter that hands each peer only its teacher's logits, and zeros for the rest, and show that the weights are still equal to the last bit. What does a rank send in a step then, at 1 024 peers? And which number of the
 # report has become wrong, if any?
 #
-# This is the end of what one machine can show. What lies beyond needs more of them.
+# All peers of this chapter looked at the same images. Chapter 14 gives each its own, asks what else has been made of the idea, and ends with yours.
