@@ -195,14 +195,12 @@ twin.train()
 logits = twin(seen)
 by_hand = losses.kl_divergence(informed, logits).mean()
 print("mimicry as by hand:", torch.allclose(report.mimicry[0], by_hand))
-print("the echo shares every weight:", all(
-    a is b
-    for a, b in zip(
-        network.parameters(),
-        cohort.peers[1].network.parameters(),
-        strict=True,
-    )
-))  # fmt: skip
+weights = zip(
+    network.parameters(),
+    cohort.peers[1].network.parameters(),
+    strict=True,
+)
+print("the echo shares every weight:", all(a is b for a, b in weights))
 
 # %% [markdown]
 # Twins have nothing to teach each other (chapter 04). Two things set this pair apart: *what is seen*, and *the mode*, since the echo normalises by running statistics and the learner by the batch's. That is a trap for whoever reads a gain: was it the information? So there is a third arm, a **control**: an echo that sees what the
