@@ -91,6 +91,12 @@ plots.images(
 )
 
 # %% [markdown]
+# ## The way through
+#
+# ![The course as a map. From one network to N peers: 00 Welcome leads to 01 One network, 02 Posteriors, 03 Distillation, 04 Two peers, 05 Do they agree? and 06 A cohort of N. From there three ways go on: 07 Unequal peers, 08 Why does it work?, 09 Fewer and wrong labels; 10 Who is this?, 11 The metric, 12 Mutual learning for re-identification; 13 Many devices, 14 Beyond, and an experiment of your own. Chapters 01 to 09 and 11 have exercises.](figures/course_map.png)
+#
+# The numbers give the order of reading. After chapter 06 the three columns can also be read by themselves, each from its top; chapter 14 comes last. [The cheat sheet](reference/cheat_sheet.md) has on one page what one looks up most often.
+#
 # ## How a chapter works
 #
 # - **Run it.** Read a cell, then press <kbd>Shift</kbd>+<kbd>Enter</kbd>. Every output you see was made by running the notebook from top to bottom,

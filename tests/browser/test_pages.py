@@ -1,5 +1,6 @@
 """The demo's report and the book's site in a real browser: they open with no network, and nobody is shut out."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def test_no_page_shuts_anybody_out_in_light_or_dark_or_is_wider_than_a_phone(sit
     tab.page.set_viewport_size(PHONE)
     assert not chromium.answer(tab.page, WIDER_THAN_WINDOW)
     chromium.screenshot(tab.page, f"site-{name.replace('/', '-')}-phone")
+
+
+@pytest.mark.parametrize("margin", ["5mm", "15mm"])
+def test_the_cheat_sheet_is_printed_on_one_page(site, tab, margin):
+    tab.page.goto((site / "reference" / "cheat_sheet.html").as_uri())
+    tab.page.wait_for_selector("#cheat-sheet mjx-container")
+    margins = dict.fromkeys(("top", "bottom", "left", "right"), margin)
+    printed = tab.page.pdf(format="A4", margin=margins, print_background=True)
+    assert re.findall(rb"/Count (\d+)", printed) == [b"1"]
 
 
 def test_formulas_are_set_without_a_server(site, tab):
