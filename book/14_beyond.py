@@ -307,7 +307,7 @@ plots.differences(
 # Without the third arm this would be a success: a network that listens to its better-informed self has a clearly lower NLL in all three seeds, on exactly the images of which it sees little. *With* it, it is a question. The self that knows nothing more does about as much. What helps here seems to be a second opinion in another mode, a reason to
 # doubt as in chapter 04; that the lower half of the picture helps, three seeds can not show. This does not refute OneSearch-V2, whose teacher sees something of another kind, on other data, with another network. It says what one would like to see there: the row of a teacher that is *not* better informed.
 #
-# (How this was chosen: lengths, batch sizes and a weight of 0.1 were tried on seeds 100 to 103, which are not used here. They are not recorded, so nothing is claimed of them. Try yourself: half as many epochs, and OneSearch-V2's weight of 0.1. *Predict* which of them leaves nothing of the effect.) The library's own version, with crops and flips in the place of the cut, is `dml-teach train bundled --peers small --topology self --augment`.
+# (How this was chosen: lengths, batch sizes and a weight of 0.1 were tried on seeds 100 to 103, which are not used here, but on the same test images; by the rubric below that costs points, and the small sizes here deserve the doubt. The trials are not recorded, so nothing is claimed of them. Try yourself: half as many epochs, and OneSearch-V2's weight of 0.1. *Predict* which of them leaves nothing of the effect.) The library's own version, with crops and flips in the place of the cut, is `dml-teach train bundled --peers small --topology self --augment`.
 #
 # ## Codistillation: peers with different data
 #
