@@ -102,7 +102,7 @@ def record(
         RunError: a run is not finished, or they were trained or tested on different data.
     """
     every = [run for arm in experiment.arms for run in results[arm.name]]
-    data_used = _data_of(experiment, every)
+    data_used = _data_of(every)
     arms: list[dict[str, Any]] = []
     for arm in experiment.arms:
         tests = [
@@ -212,16 +212,17 @@ def provenances(every: Sequence[Run]) -> list[dict[str, Any]]:
     return found
 
 
-def _data_of(experiment: Experiment, every: Sequence[Run]) -> dict[str, Any]:
-    """The data that all runs have in common; where wrong labels are drawn, by seed, with a digest for each seed."""
-    digests: dict[int, str] = {}
+def _data_of(every: Sequence[Run]) -> dict[str, Any]:
+    """The data that all runs have in common. Labels count as data: where an arm hides some or draws wrong ones, which
+    depend on the seed, there are several digests, in the order of the runs."""
+    digests: dict[tuple[float, float, int], str] = {}
     for run in every:
-        seed = run.config["seed"] if experiment.recipe.label_noise else 0
-        digest = digests.setdefault(seed, run.config["data"]["sha256"])
+        labelled, noise = run.config["recipe"]["labelled"], run.config["recipe"]["label_noise"]
+        digest = digests.setdefault((labelled, noise, run.config["seed"] if noise else 0), run.config["data"]["sha256"])
         if run.config["data"] != {**every[0].config["data"], "sha256": digest}:
             raise RunError(f"{run.folder} has other data than {every[0].folder}; train one of them again")
-    several = list(digests.values())
-    return {**every[0].config["data"], "sha256": several if experiment.recipe.label_noise else several[0]}
+    several = list(dict.fromkeys(digests.values()))
+    return {**every[0].config["data"], "sha256": several if len(several) > 1 else several[0]}
 
 
 def _entry(

@@ -146,27 +146,37 @@ def test_runs_on_different_data_are_not_recorded_together(results):
         recordings.record(EXPERIMENT, {**results, "mutual": [results["mutual"][0], other]})
 
 
+def altered(run, digest, **labels):
+    """The run with other labels, as its settings and the digest of its data say."""
+    recipe, data = {**run.config["recipe"], **labels}, {**run.config["data"], "sha256": digest}
+    return dataclasses.replace(run, config={**run.config, "recipe": recipe, "data": data})
+
+
 def test_wrong_labels_differ_from_seed_to_seed_and_not_from_arm_to_arm(results):
-    noisy = dataclasses.replace(EXPERIMENT, recipe=EXPERIMENT.recipe.with_(label_noise=0.4))
+    def drawn(digests):
+        return lambda run: altered(run, digests[run.config["seed"]], label_noise=0.4)
 
-    def with_digest(run, digest):
-        return dataclasses.replace(run, config={**run.config, "data": {**run.config["data"], "sha256": digest}})
-
-    drawn = {arm: [with_digest(run, "ab"[run.config["seed"]]) for run in of] for arm, of in results.items()}
-    assert recordings.record(noisy, drawn)["data"]["sha256"] == ["a", "b"]
-    swapped = [with_digest(run, "ba"[run.config["seed"]]) for run in results["mutual"]]
+    noisy = {arm: list(map(drawn("ab"), of)) for arm, of in results.items()}
+    assert recordings.record(EXPERIMENT, noisy)["data"]["sha256"] == ["a", "b"]
+    swapped = list(map(drawn("ba"), results["mutual"]))
     with pytest.raises(RunError, match=r"mutual/seed-0 has other data"):
-        recordings.record(noisy, {**drawn, "mutual": swapped})
-    with pytest.raises(RunError, match=r"seed-1 has other data"):
-        recordings.record(EXPERIMENT, drawn)
+        recordings.record(EXPERIMENT, {**noisy, "mutual": swapped})
+
+
+def test_an_arm_with_fewer_labels_has_a_digest_of_its_own(results):
+    few = {**results, "mutual": [altered(run, "few", labelled=0.1) for run in results["mutual"]]}
+    assert recordings.record(EXPERIMENT, few)["data"]["sha256"][1:] == ["few"]
+    torn = {**few, "mutual": [few["mutual"][0], altered(results["mutual"][1], "other", labelled=0.1)]}
+    with pytest.raises(RunError, match=r"mutual/seed-1 has other data"):
+        recordings.record(EXPERIMENT, torn)
 
 
 def test_networks_that_do_not_give_their_test_line_again_are_not_recorded(results):
     run = results["alone"][0]
     line = {**run.test, "nll": [value + 0.01 for value in run.test["nll"]]}
-    altered = dataclasses.replace(run, test=line)
+    other = dataclasses.replace(run, test=line)
     with pytest.raises(RunError, match="peer 0 has nll"):
-        recordings.record(EXPERIMENT, {**results, "alone": [altered, results["alone"][1]]})
+        recordings.record(EXPERIMENT, {**results, "alone": [other, results["alone"][1]]})
 
 
 def test_each_origin_is_named_once_with_its_runs(results):
