@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import importlib.util
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -12,15 +13,18 @@ import torch
 
 from dml_teach import comparison, experiments, metrics, recordings, runs
 from dml_teach.data import sets
+from dml_teach.data.images import split
 from dml_teach.errors import ConfigError, RunError
-from dml_teach.evaluation import OF_RETRIEVAL
+from dml_teach.evaluation import OF_RETRIEVAL, predict
 from dml_teach.experiments import Arm, Cell, Experiment
 from dml_teach.recipes import Recipe
+from dml_teach.trainer import trained_network
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book" / "recordings"
 KEPT = [path for path in sorted(BOOK.glob("*.json")) if path.name != "demo.json"]  # which has a form of its own
 FOLDERS = sorted(path.parent for path in BOOK.rglob("config.json"))
+CPU = torch.device("cpu")
 CURVES = ("top1", "mean_pairwise_kl")
 OF_CLASSES = [name for name in recordings.METRICS if name.removeprefix("ensemble_") not in OF_RETRIEVAL]
 
@@ -34,6 +38,7 @@ EXPERIMENT = Experiment(
         Arm("pair", ("small", "small")),
         Arm("mutual", ("small", "small"), "mutual", {"temperature": 2.0}),
         Arm("taught", ("small",), ((0, 0.5, 0.5), (0, 0, 0), (0, 0, 0)), teachers="pair"),
+        Arm("taught-by-one", ("small",), ((0, 1), (0, 0)), teachers="pair", teaching=(1,)),
     ),
     subset=50,
 )
@@ -69,7 +74,7 @@ def test_an_arm_holds_the_test_line_of_each_seed_of_its_learners(recorded, resul
 
 def test_an_independent_cohort_is_recorded_at_every_size_as_if_it_had_been_trained_so(recorded):
     names = [entry["name"] for entry in recorded["arms"]]
-    assert names == ["alone-1", "alone-2", "alone-3", "pair", "mutual", "taught"]
+    assert names == ["alone-1", "alone-2", "alone-3", "pair", "mutual", "taught", "taught-by-one"]
     first_two, pair = recordings.find_arm(recorded, "alone-2"), recordings.find_arm(recorded, "pair")
     for metric in OF_CLASSES:
         assert torch.tensor(first_two[metric]) == pytest.approx(torch.tensor(pair[metric]), abs=1e-5), metric
@@ -190,6 +195,49 @@ def test_a_recording_of_the_book_is_of_the_experiment_that_the_tool_names(path, 
     named = sorted(name for origin in kept["provenance"] for name in origin["runs"])
     assert named == sorted(f"{arm.name}/seed-{seed}" for arm in asked.arms for seed in range(seeds))
     assert all(len(origin["commit"]) >= 40 for origin in kept["provenance"])
+
+
+def test_what_is_measured_of_two_networks_is_what_a_loop_over_them_finds(tool, results):
+    """Of a student and of a pair: losses and divergences on its own images, one image at a time."""
+    for run, learners in ((results["taught-by-one"][0], 1), (results["mutual"][0], 2)):
+        found = tool.of_two(run, None)
+        assert {len(values) for values in found.values()} == {learners}
+        images, test = sets.load("bundled")
+        training, _ = split(images, 50, 50)
+        for k in range(learners):
+            own, other = (trained_network(run, peer) for peer in (k, 1 - k))
+            z, y = predict(own, training, CPU).double(), predict(other, training, CPU).double()
+            p, q = z.softmax(1), y.softmax(1)
+            nll = [-math.log(p[i, label]) for i, label in enumerate(training.labels)]
+            kl = [float((q[i] * (q[i] / p[i]).log()).sum()) for i in range(len(p))]
+            assert found["train_nll"][k] == pytest.approx(statistics.fmean(nll), rel=1e-4)
+            assert found["divergence"][k] == pytest.approx(statistics.fmean(kl), rel=1e-4)
+            p = predict(own, test, CPU).double().softmax(1)
+            doubt = [-sum(value * math.log(value) for value in row) for row in p[:100].tolist()]
+            assert float(metrics.entropy(p[:100].log())) == pytest.approx(statistics.fmean(doubt))
+            assert found["test_entropy"][k] == pytest.approx(float(metrics.entropy(p.log())), rel=1e-4)
+
+
+def test_fixed_noise_is_alike_on_every_tensor_and_leaves_the_network_as_it_was(tool, results):
+    network = trained_network(results["mutual"][0], 0)
+    before = copy.deepcopy(network.state_dict())
+    training, _ = split(sets.load("bundled")[0], 50, 50)
+    loss = tool.fixed_noise(network, training, 0.03, torch.Generator().manual_seed(5))
+    assert all(map(torch.equal, before.values(), network.state_dict().values()))
+    noise = torch.Generator().manual_seed(5)
+    shaken = [w.detach() + 0.03 * torch.randn(w.shape, generator=noise) for w in network.parameters()]
+    names = [name for name, _ in network.named_parameters()]
+    network.load_state_dict({**before, **dict(zip(names, shaken, strict=True))})
+    assert loss == pytest.approx(metrics.nll(predict(network, training, CPU), training.labels))
+
+
+def test_the_recording_of_why_has_each_measure_of_each_learner(tool):
+    recorded = recordings.load(BOOK / "why.json")
+    wanted = ("train_entropy", "train_favourite", "rise_0.1", "train_nll", "test_entropy", "divergence")
+    wanted += ("test_divergence", *(f"fixed_{deviation:g}" for deviation in tool.FIXED_NOISE))
+    for entry in recorded["arms"]:
+        shapes = {name: [len(values) for values in entry[name]] for name in ("top1", *wanted)}
+        assert all(shape == shapes["top1"] for shape in shapes.values()), entry["name"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(BOOK).as_posix())
