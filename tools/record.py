@@ -339,7 +339,7 @@ EXPERIMENTS = {
         Named(AGREEMENT, 1, copy_runs),
         Named(COHORT_SIZE, 5, write_json),
         Named(DISTILLATION, 6, write_json),
-        Named(WHY, 3, write_explained),
+        Named(WHY, 4, write_explained),
         Named(RESNET32, 1, write_json),
         Named(FITTED, 3, write_json),
         Named(LABEL_NOISE, 5, write_json),
