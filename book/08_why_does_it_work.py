@@ -186,7 +186,7 @@ print("a peer of one mind adds nothing:", torch.allclose(alone, agreed))
 # ## Doubt without a peer
 #
 # Now the second question: is doubt *enough*? Two ways to have more of it without anybody. **Smoothed labels**: chapter 03's ignorant teacher, who says "ten per cent for each class" whatever it sees, has a word of one or two per cent. **Lighter labels**: the
-# same labels, but their loss counts three quarters, so that a network gets less far in the same number of steps. Both were set, on two other seeds, to the doubt that mutual learning leaves.
+# same labels, but their loss counts three quarters, so that a network gets less far in the same number of steps. Both were set on other seeds (one or two for each dose), with the doubt that mutual learning leaves as the aim.
 #
 # *Predict:* the doubt is the same. Which of them lowers the NLL on new images, and by how much of what a peer does?
 
@@ -623,7 +623,7 @@ print(
 )
 
 # %% [markdown]
-# Features alone lower the NLL as well, and added to opinions they lower it a little *further*: for the NLL, the reverse of the paper's order. We chose weight 1 because it is 1. The paper's weight and the scale of its distance are not known, its measure is accuracy, its data are others; so this is no refutation. It is one more way to a lower NLL. (Among so many
+# Features alone lower the NLL as well, and added to opinions they lower it a little *further*: for the NLL, the reverse of the paper's order. Two weights, .1 and 1, had been looked at on two other seeds, and the larger was kept. The paper's weight and the scale of its distance are not known, its measure is accuracy, its data are others; so this is no refutation. It is one more way to a lower NLL. (Among so many
 # intervals of accuracy one that just misses 0 is no discovery.)
 #
 # It also bears on a question that was left open: is doubt *needed*? Peers who match features alone are hardly more doubtful of the images they studied than two strangers:
