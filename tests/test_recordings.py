@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import importlib.util
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -11,16 +12,20 @@ import pytest
 import torch
 
 from dml_teach import comparison, experiments, metrics, recordings, runs
+from dml_teach import seeds as streams
 from dml_teach.data import sets
+from dml_teach.data.images import split
 from dml_teach.errors import ConfigError, RunError
-from dml_teach.evaluation import OF_RETRIEVAL
+from dml_teach.evaluation import OF_RETRIEVAL, predict
 from dml_teach.experiments import Arm, Cell, Experiment
 from dml_teach.recipes import Recipe
+from dml_teach.trainer import trained_network
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book" / "recordings"
 KEPT = [path for path in sorted(BOOK.glob("*.json")) if path.name != "demo.json"]  # which has a form of its own
 FOLDERS = sorted(path.parent for path in BOOK.rglob("config.json"))
+CPU = torch.device("cpu")
 CURVES = ("top1", "mean_pairwise_kl")
 OF_CLASSES = [name for name in recordings.METRICS if name.removeprefix("ensemble_") not in OF_RETRIEVAL]
 
@@ -34,6 +39,7 @@ EXPERIMENT = Experiment(
         Arm("pair", ("small", "small")),
         Arm("mutual", ("small", "small"), "mutual", {"temperature": 2.0}),
         Arm("taught", ("small",), ((0, 0.5, 0.5), (0, 0, 0), (0, 0, 0)), teachers="pair"),
+        Arm("taught-by-one", ("small",), ((0, 1), (0, 0)), teachers="pair", teaching=(1,)),
     ),
     subset=50,
 )
@@ -69,7 +75,7 @@ def test_an_arm_holds_the_test_line_of_each_seed_of_its_learners(recorded, resul
 
 def test_an_independent_cohort_is_recorded_at_every_size_as_if_it_had_been_trained_so(recorded):
     names = [entry["name"] for entry in recorded["arms"]]
-    assert names == ["alone-1", "alone-2", "alone-3", "pair", "mutual", "taught"]
+    assert names == ["alone-1", "alone-2", "alone-3", "pair", "mutual", "taught", "taught-by-one"]
     first_two, pair = recordings.find_arm(recorded, "alone-2"), recordings.find_arm(recorded, "pair")
     for metric in OF_CLASSES:
         assert torch.tensor(first_two[metric]) == pytest.approx(torch.tensor(pair[metric]), abs=1e-5), metric
@@ -224,6 +230,62 @@ def test_a_recording_of_the_book_is_of_the_experiment_that_the_tool_names(path, 
     named = sorted(name for origin in kept["provenance"] for name in origin["runs"])
     assert named == sorted(f"{arm.name}/seed-{seed}" for arm in asked.arms for seed in range(seeds))
     assert all(len(origin["commit"]) >= 40 for origin in kept["provenance"])
+
+
+def test_what_is_measured_of_two_networks_is_what_a_loop_over_the_images_finds(tool, results):
+    """Of a student, whose teacher is the second network, and of a pair."""
+    training, _ = split(sets.load("bundled")[0], 50, 50)
+    _, test = sets.load("bundled")
+    for run, learners in ((results["taught-by-one"][0], 1), (results["mutual"][0], 2)):
+        found = tool.of_two(run, None)
+        assert {len(values) for values in found.values()} == {learners}
+        for k in range(learners):
+            networks = [trained_network(run, peer) for peer in (k, 1 - k)]
+            p, q = (predict(network, training, CPU).double().softmax(1) for network in networks)
+            own = [-math.log(p[i, label]) for i, label in enumerate(training.labels)]
+            assert found["train_nll"][k] == pytest.approx(statistics.fmean(own), rel=1e-4)
+            assert found["divergence"][k] == pytest.approx(mean_kl(q, p), rel=1e-3, abs=1e-6)
+            p, q = (predict(network, test, CPU).double().softmax(1) for network in networks)
+            doubt = [-math.fsum(x * math.log(x) for x in row if x > 0) for row in p.tolist()]
+            assert found["test_entropy"][k] == pytest.approx(statistics.fmean(doubt), rel=1e-4)
+            assert found["test_divergence"][k] == pytest.approx(mean_kl(q, p), rel=1e-3, abs=1e-6)
+
+
+def mean_kl(q, p) -> float:
+    """Mean over the images of D_KL(q || p), image by image: two (N, C) in double precision."""
+    return statistics.fmean(float((q[i] * (q[i] / p[i]).log()).sum()) for i in range(len(p)))
+
+
+def test_the_rise_under_fixed_noise_is_a_mean_over_draws_less_the_plain_loss(tool, results):
+    run = results["mutual"][0]
+    training, _ = split(sets.load("bundled")[0], 50, 50)
+    network = trained_network(run, 1)
+    chance = streams.generator(0, "fixed noise", 1)
+    shaken = [tool.fixed_noise(network, training, tool.FIXED_NOISE, chance).item() for _ in range(tool.FIXED_DRAWS)]
+    plain = metrics.nll(predict(network, training, CPU), training.labels).item()
+    assert tool.of_two(run, None)["rise_fixed"][1] == pytest.approx(statistics.fmean(shaken) - plain, abs=1e-6)
+
+
+def test_fixed_noise_is_alike_on_every_tensor_and_leaves_the_network_as_it_was(tool, results):
+    network = trained_network(results["mutual"][0], 0)
+    before = copy.deepcopy(network.state_dict())
+    training, _ = split(sets.load("bundled")[0], 50, 50)
+    loss = tool.fixed_noise(network, training, 0.03, torch.Generator().manual_seed(5))
+    assert all(map(torch.equal, before.values(), network.state_dict().values()))
+    noise = torch.Generator().manual_seed(5)
+    shaken = [w.detach() + 0.03 * torch.randn(w.shape, generator=noise) for w in network.parameters()]
+    names = [name for name, _ in network.named_parameters()]
+    network.load_state_dict({**before, **dict(zip(names, shaken, strict=True))})
+    assert loss == pytest.approx(metrics.nll(predict(network, training, CPU), training.labels))
+
+
+def test_the_recording_of_why_has_each_measure_of_each_learner():
+    recorded = recordings.load(BOOK / "why.json")
+    wanted = ("train_entropy", "train_favourite", "rise_0.1", "train_nll", "test_entropy", "divergence")
+    wanted += ("test_divergence", "rise_fixed")
+    for entry in recorded["arms"]:
+        shapes = {name: [len(values) for values in entry[name]] for name in ("top1", *wanted)}
+        assert all(shape == shapes["top1"] for shape in shapes.values()), entry["name"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(BOOK).as_posix())
