@@ -242,8 +242,9 @@ def table_of(recorded: Mapping[str, Any]) -> str:
     return markdown(without_empty_columns(rows))
 
 
-EFFECT = re.compile(r"(\w+): (.+?) (?:\u2212|-) (.+), (\w+)(?: of peer (\d+))?")
-UNITS = {"nll": ("nats", 1, 3), "ensemble_nll": ("nats", 1, 3)}  # all else are points: hundredths
+EFFECT = re.compile(r"(\w+): (.+?) (?:\u2212|-) (.+), ([\w.]+)(?: of peer (\d+))?")
+IN_NATS = ("nll", "ensemble_nll", "train_nll", "mean_pairwise_kl", "train_entropy", "rise_0.05", "rise_0.1")
+UNITS = dict.fromkeys(IN_NATS, ("nats", 1, 3))  # all else are points: hundredths
 
 
 def effect(found: Mapping[str, Mapping[str, Any]], text: str) -> str:
