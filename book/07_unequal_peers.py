@@ -104,7 +104,7 @@ for tier in ("paper", "others"):
     )
 
 # %% [markdown]
-# Where the two disagree is at the strong end. In the replication a WRN-28-10, 36 million parameters, loses 2.17 points beside a MobileNet that never comes near it. (That MobileNet is a weaker one than the paper's: 64 % alone against 74 %, since nobody knows the paper's strides.) The weak one gains in every row.
+# Where the two disagree is at the strong end. In the replication a WRN-28-10, 36 million parameters, loses 2.17 points beside a MobileNet that never comes near it. (That MobileNet is a weaker one than the paper's: 64 % alone against 74 %. The paper does not give its strides, and they matter.) The weak one gains in every row.
 #
 # Why should a good network lose by hearing a bad opinion? It still has the labels.
 #
