@@ -11,10 +11,10 @@ from dml_teach.data.images import ImageSet, content_hashes
 
 
 class Copy(NamedTuple):
-    """One of several byte-identical images: the file it is in, its place there, and its class's name."""
+    """One of several byte-identical images: the file it is in, its place there, from 0, and its class's name."""
 
     file: str
-    index: int
+    place: int
     label: str
 
 

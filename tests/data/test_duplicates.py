@@ -58,7 +58,7 @@ def test_images_that_are_all_different_have_no_twins():
 @given(st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1, max_size=3))
 def test_groups_are_those_of_comparing_everything_with_everything(values):
     files = {str(n): images(of, [0] * len(of)) for n, of in enumerate(values)}
-    found = {frozenset((copy.file, copy.index) for copy in twins.copies) for twins in duplicates.find(files)}
+    found = {frozenset((copy.file, copy.place) for copy in twins.copies) for twins in duplicates.find(files)}
     assert found == slow_groups(files)
 
 
@@ -78,4 +78,4 @@ def test_a_recorded_image_has_copies_and_no_pixels(twins):
     assert set(twins) == {"sha256", "copies"}
     assert len(twins["copies"]) > 1
     for a, b in itertools.pairwise(twins["copies"]):
-        assert (a["file"], a["index"]) != (b["file"], b["index"])
+        assert (a["file"], a["place"]) != (b["file"], b["place"])
