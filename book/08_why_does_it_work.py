@@ -409,7 +409,7 @@ print("shuffled, accuracy within two points: ", abs(more.difference) < 2)
 # %% [markdown]
 # ## Third reason: flat minima
 #
-# A network is a point in a landscape, its loss the height. If the ground around it is **flat**, small changes of the weights cost little; and since training and test images are never quite alike, so the thought goes, a network on flat ground is not thrown off by the difference. The paper throws noise on the weights of two trained networks, one alone and one with a peer, and watches the training loss rise:
+# A network is a point in a landscape, its loss the height. If the ground around it is **flat**, small changes of the weights cost little; and since training and test images are never quite alike, so the thought goes, a network on flat ground is not thrown off by the difference. The paper throws noise on the weights of two MobileNets trained on Market-1501, one alone and one with a peer, and watches the training loss rise:
 
 # %%
 for deviation in ("0.5", "1.0"):
