@@ -29,7 +29,7 @@
 # %% [markdown]
 # ## Where we are going
 #
-# Three pairs of unlike networks on CIFAR-100. What does each network gain by having the other as its peer? To the left as the paper reports it, to the right as somebody found who repeated it with five seeds.
+# Three pairs of unlike networks on CIFAR-100. What does each network gain by having the other as its peer? To the left as the paper reports it, to the right as somebody found who repeated it with five seeds, on 45 000 of the 50 000 training images. (WRN-28-10 is a ResNet of 28 layers, each ten times as wide as usual.)
 
 # %% mystnb={"image": {"alt": "Two panels, gain in points of accuracy by having a peer, for three pairs of networks. In the paper's panel all six gains are positive. In the others' panel the smaller network gains in each pair, WRN-28-10 gains nothing beside ResNet-32 and loses more than two points beside MobileNet."}}
 import tempfile
@@ -104,7 +104,7 @@ for tier in ("paper", "others"):
     )
 
 # %% [markdown]
-# Where the two disagree is at the strong end. In the replication a WRN-28-10, 36 million parameters, loses 2.17 points beside a MobileNet that never comes near it. (That MobileNet is a weaker one than the paper's: 64 % alone against 74 %. The paper does not give its strides, and they matter.) The weak one gains in every row.
+# Where the two disagree is at the strong end. In the replication a WRN-28-10, 36.5 million parameters, loses 2.17 points beside a MobileNet that never comes near it. (That MobileNet is a weaker one than the paper's: 64 % alone against 74 %. The paper does not give its strides, and they matter.) The weak one gains in every row.
 #
 # Why should a good network lose by hearing a bad opinion? It still has the labels.
 #
@@ -153,8 +153,7 @@ paid = cohort.step(images, labels)
 print("one step taken, both have paid:", tuple(paid.supervised.shape))
 
 # %% [markdown]
-# The classes, and nothing else. Peers exchange posteriors, and a posterior has no width and no depth. Neither do they need the same optimizer or rate: each step in [`cohort.py`](../dml_teach/cohort.py) is a peer's own. (Learning from each other's *features* is another matter: those
-# have to be equally long.)
+# The classes, and nothing else. Peers exchange posteriors, and a posterior has no width and no depth. Neither do they need the same optimizer or rate: each step in [`cohort.py`](../dml_teach/cohort.py) is a peer's own. (Learning from each other's *features*, the numbers from which the last layer makes the logits, is another matter: those have to be equally long. Chapter 08 tries it.)
 #
 # ## Who pulls harder?
 #
@@ -213,7 +212,7 @@ for right in (0.1, 0.4, 0.9):
     print(f"{right:>17.2f}", "".join(f"{value:>12.2f}" for value in row))
 
 # %% [markdown]
-# A peer that knows the image costs nothing: .95. One that has no idea, .10, asks for .55, however sure the network could be. With weight 4, as when the divergences of five peers are summed, it asks for .28. **A weak peer is a ceiling on certainty**, another one for each image, and it is
+# A peer that knows the image, .90, costs little: .95. One that has no idea, .10, asks for .55, however sure the network could be. With weight 4, as when the divergences of five peers are summed, it asks for .28. **A weak peer is a ceiling on certainty**, another one for each image, and it is
 # lowest where the peer is at a loss.
 #
 # Whether a ceiling is bad depends on what is above it. Chapters 01 and 04 have shown networks that are certain of all their few images and wrong about new ones; a ceiling may do them good. A network with enough images is certain for good reasons, and there a ceiling can only cost. That is an expectation. Now to test it.
@@ -284,12 +283,11 @@ axes[0].legend(frameon=False, loc="lower right")
 plt.show()
 
 # %% [markdown]
-# Each dot is an image that both have studied. Alone, the wide network is certain of nearly all of them and does not care what another one finds hard. As peers, its dots lie along the line of the formula: it believes in each image about as much as its peer lets it. *That* is how a weak network acts on a strong one:
-# it is not imitated where it errs, it takes certainty away.
+# Each dot is an image that both have studied. Alone, the wide network is certain of nearly all of them and does not care what another one finds hard. As peers, its dots lie along the line of the formula, most of them a little below: it believes in each image about as much as its peer lets it. *That* is how a weak network acts on a strong one. Where the narrow one gives the right class less than half, the wide one mostly still gives it more than half: it does not copy the error, it loses certainty.
 #
 # ## Few images: no harm
 #
-# Does that make the wide network any worse on new images? `python tools/record.py unequal` trained it with 500 images of clothes, in six seeds, beside different peers: an equal; the narrow one; the narrow one at a quarter of the weight; and the narrow one listening only. All of them start from the same weights as the network alone.
+# Does that make the wide network any worse on new images? `python tools/record.py unequal` trained it with 500 images of clothes, in six seeds, beside different peers: an equal; the narrow one; the narrow one at a quarter of the weight; and the narrow one listening only. All of them start from the same weights as the network alone. (The numbers are of the wide one, peer 0, against itself alone: accuracy and NLL on new images, and in the last column accuracy on the images it studied, in points.)
 
 # %%
 few = recordings.load(Path("recordings/unequal.json"))
@@ -327,8 +325,8 @@ def compare(recorded, k, baseline, names):
 compare(few, 0, "wide", ("wide-wide", "wide-narrow", "quarter", "one-way"))
 
 # %% [markdown]
-# In accuracy, no difference that could be told from chance, in any row. (The last row is exact: a network that listens to nobody *is* the network alone, weight for weight.) The narrow peer costs a point and a half of *training* accuracy, and that is the ceiling. But look at the NLL: it falls by .09 nats, twice as much as beside an equal, and most of that stays at a quarter of
-# the weight. With so few images the wide network was certain without good reason. The weak peer has talked it out of that, and all it took was not to know.
+# In accuracy, no difference that could be told from chance, in any row. (The last row is exact: a network that listens to nobody *is* the network alone, weight for weight.) The narrow peer costs a point and a half of *training* accuracy, as a ceiling would. But look at the NLL: it falls by .09 nats, more than twice as much as beside an equal, and most of that stays at a quarter of
+# the weight. With so few images the wide network was certain without good reason. A peer that did not know has talked it out of that.
 #
 # And the narrow one, against the narrow one alone?
 
@@ -338,11 +336,11 @@ compare(
 )
 
 # %% [markdown]
-# It gains by the wide one, in all six seeds, and nothing that could be told from chance by an equal. The gain is there as well if the wide network does not listen back. So far this is the paper's story: the small one wins, and the large one does not pay.
+# It gains by the wide one, in all six seeds; by an equal nothing that could be told from chance, in accuracy. The gain is there as well if the wide network does not listen back; at a quarter of the weight the interval holds 0. So far this is close to the paper's story: the small one wins, and the large one does not pay.
 #
 # ## Enough images, and a very weak peer: harm
 #
-# Now the other half of the expectation. The same wide network with 1 600 images, for twelve epochs; and as a peer one of width 1, whose four layers have one, two, four and four channels. `python tools/record.py weak_peer`, six seeds. *Predict* the sign of each row.
+# Now the other half of the expectation. The same wide network with 1 600 images, for twelve epochs; and as a peer one of width 1, whose four layers have one, two, four and four channels. `python tools/record.py weak_peer`, six seeds. *Predict* the sign of each row. ("Less-weak" is the narrow one from before, of width 4.)
 
 # %%
 alone = [of_peer(many, "independent", k, "top1") for k in (0, 1)]
@@ -377,9 +375,9 @@ plots.differences(
 # %% [markdown]
 # There it is. Beside an equal, nothing happens. Beside a peer of width 4 the wide network loses almost a point; beside the tiny one more than two, and a sixth of a nat. It is the size of what the replication saw happen to its WRN-28-10. The last column shows the ceiling at work: the wide network fits its own images less well.
 #
-# So the same pair of kinds does no harm with 500 images and harm with 1 600, and the reason is the one of the formula. A peer takes certainty away, on every image, by the measure of its own ignorance. What certainty is worth depends on how well-founded it was. (A caution: the number of epochs and the width of the weak one differ as well between the two recordings. The expectation was written down before them, but they do not prove that the number of images alone decides.)
+# So the same pair of kinds, widths 32 and 4, does no harm with 500 images and harm with 1 600, and the formula offers a reason. A peer takes certainty away, on every image, by the measure of its own ignorance. What certainty is worth depends on how well-founded it was. (A caution: between the two recordings the number of epochs differs as well, and for the tiny one the width. Two other seeds had been looked at before each of them. They do not prove that the number of images alone decides.)
 #
-# And the tiny one? Alone, it fails outright in some seeds: with one channel in its first layer it can die, and name one class for everything. Nobody can say what such a network "gains" on average. But with a teacher to whom it listened at full weight, none of the six has died:
+# And the tiny one? Alone, it fails outright in some seeds: with one channel in its first layer it can die, and name one class for everything. Nobody can say what such a network "gains" on average. But with a teacher to whom it listened at full weight, none of the six has died. (None of six against two of six is a hint, no proof.)
 
 # %%
 for name in ("independent", "quarter", "mutual", "one-way"):
@@ -390,7 +388,7 @@ for name in ("independent", "quarter", "mutual", "one-way"):
 # %% [markdown]
 # ## Remedies
 #
-# **Listen less.** A smaller weight raises the ceiling: with weight 1/4, a peer that gives the right class .10 asks for .82 instead of .55. Our weight of 1/4 brought back most of the accuracy, and not all of the NLL. It costs the weak one, though: so quiet a teacher did not keep all of them alive.
+# **Listen less.** A smaller weight raises the ceiling: with weight 1/4, a peer that gives the right class .10 asks for .82 instead of .55. Our weight of 1/4 brought back most of the accuracy, and not all of the NLL. It may cost the weak one, though: beside so quiet a teacher one of the six tiny ones died, and the narrow one's gain could no longer be told from chance.
 #
 # **Do not listen.** A row of zeros. Then the wide network is a teacher that is still learning, and the narrow one its student: distillation without waiting for the teacher.
 #
@@ -434,13 +432,13 @@ for setting in ("independent", "mutual"):
     print(f"{setting:<12}{both - one:+.2f}")
 
 # %% [markdown]
-# The average of two unequals that never met is no better than the better one alone, and that of unequal peers is clearly worse: the weak one has half of the vote, and for its sake the strong one has come down too. An ensemble is for equals.
+# The average of two unequals that never met is no better than the better one alone, and that of unequal peers is clearly worse than the better of them. The weak one has half of the vote either way; but a strong one that has lost its certainty is more easily outvoted. That fits; it was not tested by itself. An ensemble is for equals, and here even theirs gains nothing that could be told from chance.
 #
 # ## Summary
 #
 # - Peers need the same classes and nothing else in common.
 # - On the logits two peers pull alike in opposite directions, whoever is right. Label and peer together ask for $(\mathbf 1_y + wq)/(1 + w)$: a peer is a ceiling on certainty, lowest where it is at a loss.
-# - With 500 images a narrow peer changed nothing in a wide network's accuracy and lowered its NLL more than an equal did. With 1 600 images a tiny one cost it two points and a sixth of a nat. The narrow one gained by the wide one.
+# - With 500 images a narrow peer changed nothing in a wide network's accuracy and lowered its NLL more than an equal did. With 1 600 images a tiny one cost it two points and a sixth of a nat. The narrow one gained two thirds of a point by the wide one.
 # - Remedies: a smaller weight, a row of zeros, better company, selective listening.
 #
 # ## Recall
@@ -449,10 +447,10 @@ for setting in ("independent", "mutual"):
 # 2. A peer gives the right class .2. What do label and peer ask for at weight 1, and at weight 1/2?
 # 3. Why can a weak peer lower the NLL of a strong one without changing its accuracy?
 # 4. Write $W$ for four peers of which two strong ones listen to each other, and two weak ones to both strong ones and not to each other.
-# 5. The paper's WRN-28-10 gains beside a MobileNet, the replication's loses. Name two differences between their MobileNets or their settings that you know of, and one that you can not know.
+# 5. The paper's WRN-28-10 gains beside a MobileNet, the replication's loses. Name two differences between their MobileNets or their trainings that you know of, and one thing that you can not know.
 #
 # **In class.** [Exercise 07](../exercises/ex_07_unequal_peers.ipynb) has tasks on this chapter for 40 minutes, with checks that tell at once what is right and what is not yet.
 #
-# **By yourself.** Somewhere between 500 images and 1 600 the weak peer turns from a help into a harm for the NLL. Predict where, then train the wide network with the tiny one and alone at three sizes, two seeds each, and draw the paired difference. Does accuracy turn at the same place?
+# **By yourself.** If it is the number of images that decides, then somewhere between 500 and 1 600 a weak peer turns from a help into a harm for the NLL. Predict where, then train the wide network with the tiny one and alone at three sizes, two seeds each, and draw the paired difference. Does accuracy turn at the same place?
 #
-# A peer takes certainty away, and sometimes that helps. Is this all that mutual learning does? The next chapter asks why it works.
+# A peer takes certainty away, and sometimes that helps. Is this all that mutual learning does? [Chapter 08](08_why_does_it_work.ipynb) asks why it works.

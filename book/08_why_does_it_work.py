@@ -24,7 +24,7 @@
 # |---|---|
 # | **After this chapter you can** | tell an explanation from something that merely goes with an effect; build a control that keeps one property of a peer and takes away the others; say how far a network stands from its cliff, and on which ruler; measure what a student took from its teacher |
 # | **Time** | 45 minutes, of which less than one is the computer's |
-# | **You need** | chapter 02 for entropy and the pull of a peer, chapter 03 for label smoothing as an ignorant teacher, chapter 04 for the step |
+# | **You need** | chapter 02 for entropy and the pull of a peer, chapter 03 for label smoothing as an ignorant teacher, chapter 04 for the step, chapter 07 for what a peer asks for |
 
 # %% [markdown]
 # ## Where we are going
@@ -79,7 +79,7 @@ plots.differences(
 )
 
 # %% [markdown]
-# All five means lie left. The second row from below is the one to remember: two networks that never meet, with a pinch of label smoothing, come out about where two peers do. So a peer is *a* way to a lower NLL, and not the only one. What, then, does it do that the others do too, and what does nobody else do?
+# All five means lie left, and all intervals but the last are clear of 0. The second row from below is the one to remember: two networks that never meet, with a pinch of label smoothing, come out about where two peers do. So a peer is *a* way to a lower NLL, and not the only one. What, then, does it do that the others do too, and what does nobody else do?
 #
 # The numbers are **ours**: two small networks on 500 images, paired seeds, made by `python tools/record.py why`; the [recording](recordings/why.json) has commit, versions and machine, and its question was written down before it was run. How to read an explanation in what follows:
 #
@@ -87,12 +87,12 @@ plots.differences(
 # 2. *Is it enough?* Networks that get it some other way do as well.
 # 3. *Is it needed?* Networks that have a peer, but lack it, do not do well.
 #
-# Most explanations that one reads stop at the first question.
+# Many an explanation stops at the first question.
 #
 # ## First reason: doubt
 #
 # The paper's own: a network that is taught by a peer is less certain of its training images. A label says *all* for one class. A peer's posterior is a **soft label**; whoever has to satisfy both can not be certain, and is spared the last bit of certainty that
-# makes a mistake expensive. Here are the paper's numbers for a ResNet-32 on CIFAR-100 and ours, both on the images that were *studied*.
+# makes a mistake expensive. Here are the paper's numbers for a ResNet-32 on CIFAR-100 and ours, both on the images that were *studied*: the entropy, which we call **doubt** from here on, and the probability of the favourite class.
 #
 # *Predict:* will the difference be as large with us, on ten classes?
 
@@ -141,7 +141,7 @@ print(
 #
 # ## Where does the doubt come from?
 #
-# Chapter 02 found where label and peer together pull to: the *middle* of the one-hot label $y$ and the peer's posterior $q$. Now let two peers be of one mind, $q = p$, and let both go there.
+# Chapters 02 and 07 found where label and peer together pull to: the *middle* of the label $\mathbf 1_y$ and the peer's posterior $q$. Now let two peers be of one mind, $q = p$, and let both go there.
 #
 # *Predict:* both peers say .5, .3, .2, and the first class is right. What will they say after they have followed the pull? And after doing so ten times?
 
@@ -162,7 +162,7 @@ print(
 )
 
 # %% [markdown]
-# Their doubt is halved, and halved again. There is nothing to keep it up: whoever is pulled by label and by a peer of the same opinion is pulled to the label alone, $2p - y - q = p - y$.
+# What they leave to the wrong classes is halved, and halved again, and their doubt melts with it. There is nothing to keep it up: whoever is pulled by label and by a peer of the same opinion, $q = p$, is pulled to the label alone, $(p - \mathbf 1_y) + (p - q) = p - \mathbf 1_y$.
 
 
 # %%
@@ -226,18 +226,18 @@ for arm in ("smoothed-less", "smoothed", "lighter"):
     )
 
 # %% [markdown]
-# Compare the rows "a peer" and "smoothed by .02". About the same doubt on the images studied, and about the same gain in NLL: the interval of the difference holds 0. A smaller dose gains less. An ignorant teacher who says the same of every image does, by this measure, what a peer does. **Doubt is enough**, here, for all of a peer's gain that these seeds can
+# Compare the rows "a peer" and "smoothed by .02". About the same doubt on the images studied, and about the same gain in NLL: the interval of the difference holds 0. (It reaches to .02 nats, so up to half of a peer's gain could hide in it.) The smaller dose gained less. An ignorant teacher who says the same of every image does, by this measure, what a peer does. **Doubt is enough**, here, for all of a peer's gain that these seeds can
 # show.
 #
-# That is a statement about these networks and this measure. It does not say that a peer *works by* doubt: two things may come to the same number on two roads. And the doubt is not the same everywhere. On *new* images smoothed labels leave a good deal more of it than a peer does, at the same NLL. Lighter labels, the crude way, gain less, and pay in accuracy. As
-# for accuracy, a peer gains nothing in it that one could point to; there is nothing to explain.
+# That is a statement about these networks and this measure. It does not say that a peer *works by* doubt: two things may come to the same number on two roads. And the doubt is not the same everywhere. On *new* images smoothed labels leave a good deal more of it than a peer does, at about the same NLL. Lighter labels, the crude way, gain less, and pay in accuracy. As
+# for accuracy, a peer gains nothing in it here that one could point to; there is nothing to explain.
 #
 # ## Second reason: which wrong classes
 #
-# Doubt is only *how much* of the probability goes elsewhere. The paper's idea is finer: what matters is **where** it goes. A peer says "shirt, or else a coat", and never "shirt, or else a boot". Two networks that match their *secondary* probabilities tell each other what resembles what. An ignorant
+# Doubt is only *how much* of the probability goes elsewhere. The paper's idea is finer: what matters is **where** it goes. A peer says "shirt, or else a coat", and never "shirt, or else a boot". Two networks that match their *secondary* probabilities, all but the favourite's, tell each other what resembles what. An ignorant
 # teacher has no such thing to tell.
 #
-# So build a peer that has the doubt and lacks the knowledge. It names its favourite, with the share that it really has. All the other shares it gives away too, every one of them, but to wrong classes drawn by lot, anew for each image and each step.
+# So build a peer that has the doubt and lacks the knowledge. It names its favourite, with the share that it really has. All the other shares it gives away too, every one of them, but to other classes drawn by lot, anew for each image and each step.
 
 # %%
 
@@ -328,7 +328,7 @@ pairs = {
 print(*pairs, sep=", ")
 
 # %% [markdown]
-# (The mimicry here is $-\sum_c q_c \ln p_c$, the cross-entropy with the peer's posterior. It is the KL divergence up to the peer's own entropy, in which your network does not occur: the same gradient.)
+# (The mimicry here is $-\sum_m q^m \ln p^m$, the cross-entropy with the peer's posterior. It is the KL divergence up to the peer's own entropy, in which your network does not occur: the same gradient.)
 #
 # First, do the secondary probabilities look different in the end? Each image's posterior is sorted, then averaged by rank ([`posteriors.mass_by_rank`](../dml_teach/analysis/posteriors.py), proven by `test_mass_by_rank_is_the_mean_of_the_sorted_posteriors`).
 
@@ -380,8 +380,7 @@ print(
 )
 
 # %% [markdown]
-# Whoever has a peer, true or shuffled, leaves the first choice less. But look at where the lines in the picture differ. With a true peer the extra probability goes to the *second and third* choice, the classes that look alike. With a shuffled one it is spread along the tail, to classes that nobody would name. The paper's mechanism is really there: peers
-# do hand on what resembles what, and a network that hears noise in its place learns to spread.
+# Whoever has a peer, true or shuffled, leaves the first choice less. But look at where the lines in the picture differ. With a true peer most of the extra probability goes to the *second and third* choice. With a shuffled one it is spread along the tail. That fits the paper's mechanism: peers who hand on what resembles what can agree on a second choice, and a network that hears lots in its place learns to spread. (A picture of ranks does not say *which* class comes second; whether it is the one that looks alike is not shown by it.)
 #
 # Does it help? The next cell has the digits of your machine, which differ from ours.
 
@@ -402,7 +401,7 @@ more = paired(top1["a shuffled peer"], top1["a peer"])
 print("shuffled, accuracy within two points: ", abs(more.difference) < 2)
 
 # %% [markdown]
-# With us the shuffled peer's NLL lies between the other two, and its networks are as accurate as those with a true peer, or more so. Before this page was written we had also tried all 500 images, on two other seeds, and there the shuffled peer had the *lower* NLL of the two. So three seeds here and two there do not agree on who is better, and neither shows that second choices have to be the
+# With us the shuffled peer's NLL lies between the other two, and its networks are as accurate as those with a true peer, or more so. Before this page was written we had also tried, without recording it, all 500 images, on two other seeds, and there the shuffled peer had the *lower* NLL of the two. So three seeds here and two there do not agree on who is better, and neither shows that second choices have to be the
 # right ones. It is not a perfect control, either: peers that hear noise never come to agree, so they keep more doubt, and doubt alone lowers the NLL, as you have seen. Content went out, and more doubt came in.
 #
 # Ten kinds of clothes may be the wrong place for the question. Among a hundred classes there is more to say about what resembles what. We have not run it there.
@@ -410,8 +409,7 @@ print("shuffled, accuracy within two points: ", abs(more.difference) < 2)
 # %% [markdown]
 # ## Third reason: flat minima
 #
-# A network is a point in a landscape, its loss the height. If the ground around it is **flat**, small changes of the weights cost little; and since training and test images are never quite alike, so the thought goes, a network on flat ground is not thrown off by the difference. The
-# paper throws noise on the weights of two MobileNets and watches the training loss rise:
+# A network is a point in a landscape, its loss the height. If the ground around it is **flat**, small changes of the weights cost little; and since training and test images are never quite alike, so the thought goes, a network on flat ground is not thrown off by the difference. The paper throws noise on the weights of two MobileNets trained on Market-1501, one alone and one with a peer, and watches the training loss rise:
 
 # %%
 for deviation in ("0.5", "1.0"):
@@ -457,7 +455,7 @@ print("worse than guessing:      ", rise > guessing.item())
 print("a hundred nats and more:  ", rise > 100)
 
 # %% [markdown]
-# It is ruined, thousands of times over: the paper can not have meant this, or its networks are of another make. What is 0.5? For the scale of a batch norm, which is about 1, a change by half; for a weight of a convolution, which is about a tenth, five times its size. **A deviation without a scale means nothing**, and that alone makes the paper's figure hard to compare with anything.
+# It is ruined: a hundred nats and more, where the paper has .056. The paper can not have meant this, or its networks are of another make. What is 0.5? For the scale of a batch norm, which is about 1, a change by half; for a weight of a convolution, which is about a tenth, five times its size. **A deviation without a scale means nothing**, and that alone makes the paper's figure hard to compare with anything.
 #
 # ## A ruler that one can bend
 #
@@ -561,8 +559,7 @@ for ruler, metric in rulers.items():
     print(f"{ruler:<12}{cells}")
 
 # %% [markdown]
-# On the column "a peer" no ruler shows anything: the intervals hold 0, since from seed to seed the sign changes. That peers end on flatter ground, as in the paper's figure, is neither shown here nor refuted. Now read the other column. The networks with smoothed labels have about as low an NLL, and they stand on *steeper* ground than two strangers; by the fixed ruler clearly
-# so.
+# In the column "a peer" no ruler shows anything: the intervals hold 0, and on each of the three the sign changes from seed to seed. That peers end on flatter ground, as in the paper's figure, is neither shown here nor refuted. Now read the other column. The networks with smoothed labels have about as low an NLL, and they stand on *steeper* ground than two strangers, in every seed by every ruler; two of the three intervals are clear of 0.
 #
 # So, the three questions. Is it there? Not so that we could see it, and what one sees depends on ruler and seed. Is it enough? We have no network that is flat and nothing else. Is it needed? **No**: smoothed labels do without. Measured this way, the landscape does not explain the lower NLL.
 #
@@ -570,9 +567,9 @@ for ruler, metric in rulers.items():
 #
 # ## A rival: features instead of opinions
 #
-# If peers are to become alike, why at the last layer? The paper also lets them match their *features*, the numbers from which the head reads the classes, by squared distance. It reports an order and no numbers that we could quote: alone < opinions and features < opinions (**paper**). In the library it is `feature_weight`:
+# If peers are to become alike, why at the last layer? The paper also lets them match their *features*, the $D$ numbers $f_k$ from which peer $k$'s last layer, its **head**, makes the logits, by squared distance. It reports an order and no numbers that we could quote: alone < opinions and features < opinions (**paper**). In the library its weight $v$ is `feature_weight`, and for two peers $k$ and $l$ the loss is
 #
-# $$L_k = L_{C_k} + D_{KL} + v \cdot \frac1D \lVert f_k - f_l \rVert^2$$
+# $$L_k = L_{C_k} + D_{KL}(p_l \,\|\, p_k) + v \cdot \frac1D \lVert f_k - f_l \rVert^2$$
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -623,7 +620,7 @@ print(
 )
 
 # %% [markdown]
-# Features alone lower the NLL as well, and added to opinions they lower it a little *further*: for the NLL, the reverse of the paper's order. Two weights, .1 and 1, had been looked at on two other seeds, and the larger was kept. The paper's weight and the scale of its distance are not known, its measure is accuracy, its data are others; so this is no refutation. It is one more way to a lower NLL. (Among so many
+# Features alone lower the NLL as well, and added to opinions they lower it a little *further*, by an interval that is just clear of 0: for the NLL, the reverse of the paper's order. Two weights, .1 and 1, had been looked at on two other seeds, and the larger was kept. The paper's weight and the scale of its distance are not known, its measure is accuracy, its data are others; so this is no refutation. It is one more way to a lower NLL. (Among so many
 # intervals of accuracy one that just misses 0 is no discovery.)
 #
 # It also bears on a question that was left open: is doubt *needed*? Peers who match features alone are hardly more doubtful of the images they studied than two strangers:
@@ -641,7 +638,7 @@ for arm in ("mutual", "features"):
         )
 
 # %% [markdown]
-# A fifth of a peer's doubt, and most of its gain. So more doubt on the images studied is enough, and much of the gain can be had with hardly any of it: there is more than one road.
+# About a fifth of a peer's doubt, and most of its gain, as far as four seeds can tell. So more doubt on the images studied is enough, and much of the gain can be had with hardly any of it: there is more than one road.
 #
 # ## What a student takes from its teacher
 #
@@ -774,7 +771,7 @@ for arm in ("taught-T4", "taught-by-mutual", "taught-by-smoothed"):
 
 # %% [markdown]
 # Against no teacher, no student's gap differs by more than chance could do. Against the student of the teacher who was trained alone two do: the students of the teacher with a peer and of the one with smoothed labels have smaller gaps. Now look at what those two teachers have in common. It is not flatness; the one with smoothed labels is no flatter than the one who was alone. It is
-# *doubt*. Divergence does not order the rows either: the student who follows most closely has the largest gap, since the teacher whom it follows is sure of everything.
+# *doubt*. Nor does a close student have a small gap: the two who follow most closely, those of the teacher who was alone, have the two largest. That teacher is the surest of the three.
 #
 # A handful of seeds, four students, and quantities that are related to those of the theory and not the same: a theory of what holds on average over all trainings is neither confirmed nor harmed by this.
 #
@@ -785,11 +782,11 @@ for arm in ("taught-T4", "taught-by-mutual", "taught-by-smoothed"):
 # | explanation | is it there? | is it enough? | is it needed? |
 # |---|---|---|---|
 # | more doubt on the images studied | yes, in every seed | yes: smoothed labels at the same doubt come to about the same NLL | not for all of it: matched features have hardly more, and most of the gain |
-# | the right second choices | yes, in the posteriors | not tried: nobody here has them without a peer | not shown: a peer with second choices drawn by lot does well too, in part through more doubt |
+# | second choices that are shared | it looks so: the extra goes to the second and third choice | not tried: nobody here has them without a peer | not settled: with second choices drawn by lot most of the gain was gone on three seeds and none on two others, and the doubt had changed too |
 # | flatter ground | not to be seen; it depends on ruler and seed | not tried | no: smoothed labels do without |
-# | a close, flat teacher and a small gap | close, yes | no: among finished teachers doubt orders the gaps, sharpness and closeness do not | not tried |
+# | a close, flat teacher and a small gap | close, yes | no: among finished teachers the doubtful ones leave the smaller gaps; sharpness and closeness do not order them | not tried |
 #
-# What **survives** is humble. Left to themselves these networks go on to be sure of 500 images when little is left to be learnt from them, and pay for it on new ones. *Whatever mildly hinders that* lowers the NLL: a peer's opinion, its features, a word of smoothing. A peer does it without being told how much, and that is worth something: nobody had to choose a dose.
+# What **survives** is humble. Left to themselves these networks go on to be sure of 500 images when little is left to be learnt from them, and pay for it on new ones. *Several mild hindrances* lower the NLL: a peer's opinion, its features, a word of smoothing. A peer's opinion does it at the paper's own weight of 1, and that is worth something: nobody had to choose a dose.
 #
 # What **does not survive** as the reason is flat ground, and doubt on studied images as the *only* reason. What **can not be told apart** at this size is whether a peer's second choices matter beyond the doubt that they carry, and whether it is doubt that does the work or something that comes with it.
 #
@@ -798,9 +795,9 @@ for arm in ("taught-T4", "taught-by-mutual", "taught-by-smoothed"):
 # ## Summary
 #
 # - An explanation has three questions to answer: is it there, is it enough, is it needed. Controls that have one property of a peer and lack the others answer the last two.
-# - Peers leave each other more doubt on studied images: in every seed here, if far less than the paper reports. Between peers of one mind the doubt melts away; a peer is a delay, a smoothed label a wall.
+# - Peers leave each other more doubt on studied images: in every seed here, if far less than the paper reports. Between peers of one mind doubt melts away; a peer delays certainty, a smoothed label forbids it.
 # - A word of label smoothing comes to about the NLL of mutual learning, with nobody to talk to. Matched features come close, with hardly more doubt.
-# - A shuffled peer keeps every share and loses every resemblance. It costs less than one would think.
+# - A shuffled peer keeps every share and loses every resemblance. What that costs, our few seeds do not agree on.
 # - Noise on the weights needs a scale. A batch-normed layer may be stretched without changing the function, and stretches the flatness with it. Relative noise does not see that one trick.
 # - A generalisation gap can close from the wrong end.
 #
@@ -817,4 +814,4 @@ for arm in ("taught-T4", "taught-by-mutual", "taught-by-smoothed"):
 # **By yourself.** `train_by_hand` takes any `say`. Let peers talk about *other* images: `lambda p, chance: p.roll(1, 0)` hands to each image what was said of its neighbour in the batch. Predict doubt, NLL and accuracy before you run it, with three seeds and paired differences. One of the three may surprise you; say why it should
 # not, and what it tells you about the word "teaching".
 #
-# Chapter 09 takes labels away from the networks, and then makes some of them wrong.
+# All labels have been true so far, and all were there. [Chapter 09](09_fewer_and_wrong_labels.ipynb) makes some of them wrong, and then takes most of them away.

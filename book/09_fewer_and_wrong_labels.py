@@ -146,11 +146,11 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Look at the dashed lines first. For some epochs the network gives most of the spoilt images their *right* class, against what it has been told. Then the lie wins. With a peer it wins over fewer images, and a little more of the truth is left in the end.
+# Look at the dashed lines first. In the first third of the training a network comes to give about half of the spoilt images their *right* class, against what it has been told, and the wrong label to one in ten. (Dashed and solid need not sum to 100: it may name a third class.) Then the lie wins. With a peer it wins over fewer images, and a little more of the truth is left in the end.
 #
 # ## Wrong on purpose
 #
-# To find out what wrong labels do, one has to know which are wrong. So they are spoilt on purpose: exactly 40 % of them, drawn at random, become some *other* class, all others alike. That is [`labels.corrupt`](../dml_teach/data/labels.py). (Some authors draw from all classes, the right one too; then of ten classes "40 %" leaves 36 % wrong. Ask which one before you compare numbers.)
+# To find out what wrong labels do, one has to know which are wrong. So they are spoilt on purpose: exactly 40 % of them, drawn at random, become some *other* class, each of the others as likely. That is [`labels.corrupt`](../dml_teach/data/labels.py). (Some authors draw from all classes, the right one too; then of ten classes "40 %" leaves 36 % wrong. Ask which one before you compare numbers.)
 
 # %%
 print("wrong labels:", int(wrong.sum()), "of", len(wrong))
@@ -201,7 +201,7 @@ print(
 )
 
 # %% [markdown]
-# So what is learnt by heart is not simply beside the point: it is paid for. And a peer? Two seeds here, paired: same first weights, same lies.
+# So a lie is not simply learnt beside the truth: it is paid for. (In part the price is that the 200 true labels are missing. And this was one seed of each.) And a peer? Two seeds here, paired: same first weights, same lies.
 
 # %%
 gains, fewer = [], []
@@ -243,7 +243,7 @@ print("learnt by both more often than by chance:", bool(both > chance))
 #
 # ### How much is it worth?
 #
-# Two seeds are few. The recordings have six of these clothes, and three of 2 000 images of CIFAR-100 with 800 wrong labels: `python tools/record.py label_noise_fashion` and `label_noise`. Two peers and four, against as many alone. The first column says how well the networks fit what they were *told*: whoever ignored all lies would reach 60 %.
+# Two seeds are few. The recordings have six of these clothes, and three of 2 000 images of CIFAR-100 with 800 wrong labels: `python tools/record.py label_noise_fashion` and `label_noise`. Two peers and four, against as many alone. The first column says how well the networks fit what they were *told*: whoever knew the truth and ignored all lies would reach 60 %. The last is the accuracy of two or four asked together.
 
 # %%
 RECORDINGS = Path("recordings")
@@ -319,10 +319,10 @@ for n in published_numbers():
         )
 
 # %% [markdown]
-# On the clothes the networks with peers fit less of what they were told, and most of what they were told is true: it is lies that they leave out. A peer brings more than two points. Remember chapter 04: with *right* labels the same pair on the same 500 images gained no accuracy that could be told from chance. On 2 000 images of CIFAR-100 a network that is lied to hardly learns its hundred classes: its probabilities are worth about as much as those of one that knows nothing and says so, $\ln 100 = 4.61$ nats.
-# There a peer brings about one point, and a quarter of a nat. With all of CIFAR-100 the replication's eight gain eight points. The sign is the same in all three; the size depends on how well the truth can be learnt at all.
+# On the clothes the pairs with a peer fit two points less of what they were told, ten images of 500; the two seeds above say which: about ten of the 200 lies. (For four the interval reaches almost to 0.) A peer brings more than two points. Remember chapter 04: with *right* labels the same pair on the same 500 images gained no accuracy that could be told from chance. On 2 000 images of CIFAR-100 a network that is lied to hardly learns its hundred classes: its probabilities are worth about as much as those of one that knows nothing and says so, $\ln 100 = 4.61$ nats.
+# There a peer brings about one point, and a quarter of a nat. With all of CIFAR-100 the replication's eight gain eight points. The sign is the same in all three. The sizes are not, and the three differ in too much to say why.
 #
-# And the ensembles? In chapter 06 strangers made the better one. On the clothes it is the peers this time, for two and for four of them, and so it is in the replication. The sum of chapter 06 holds: averaging loses, and here the members have gained more than it loses. (On CIFAR-100 our three seeds can not tell.)
+# And the ensembles? In chapter 06, with right labels, strangers made the more accurate one, but for the paper's. On the clothes it is the peers this time, for two and for four of them, and so it is in the replication. The sum of chapter 06 holds: averaging loses, and here the members have gained more than it loses. (On CIFAR-100 our three seeds can not tell.)
 #
 # ## One picture, two labels
 #
@@ -355,7 +355,7 @@ print("in our own images of clothes:", end=" ")
 print(len(duplicates.find({"train": train, "test": test})))
 
 # %% [markdown]
-# Seventeen contradictions, and they are not careless ones: seal or otter, girl or baby, snake or worm. Two people looked at one picture and saw two things. What should a network say? Ask the loss. If an image comes with each of two labels equally often, the cross-entropy is least where the network says half and half, and there it is not 0:
+# Seventeen contradictions, and they are not careless ones: seal or otter, girl or baby, snake or worm. It is as if two people had looked at one picture and seen two things. What should a network say? Ask the loss. If an image comes with each of two labels equally often, the cross-entropy is least where the network says half and half, and there it is not 0:
 
 # %%
 own = torch.zeros(2, 10, dtype=torch.float64).requires_grad_()
@@ -383,11 +383,11 @@ print(f"test images with a copy: {len(copies)} of {tests:,}")
 print(f"worth at most {100 * len(copies) / tests:.2f} points of accuracy")
 
 # %% [markdown]
-# Far too little to explain any gain in this book. It is a lesson about data sets rather than about peers. (Copies are the smaller part of it: pictures that are only nearly the same are not counted here.) Where labels are disputed more often than in seventeen of 60 000 cases, in medicine say, the question is a real one.
+# Far too little to explain any gain of accuracy in this book that could be told from chance. It is a lesson about data sets rather than about peers. (Pictures that are only nearly the same are not counted here.) Where labels are disputed more often than in seventeen of 60 000 cases, in medicine say, the question is a real one.
 #
 # ## Fewer labels
 #
-# Now hide labels instead of spoiling them. [`labels.hide`](../dml_teach/data/labels.py) leaves a tenth, the same share of each class, and writes $-1$ for the rest. The paper's extension to such data pays for labels where there are any, and for the peer on **all** images:
+# Now hide labels instead of spoiling them. [`labels.hide`](../dml_teach/data/labels.py) leaves a tenth, the same share of each class, and writes $-1$ for the rest. The paper's extension to such data pays for labels where there are any, and for the peer on **all** images. For two peers $k$ and $l$, a batch of $B$ images, and $\mathcal L$ for those of them that have a label:
 #
 # $$L_k \;=\; \underbrace{\frac{1}{|\mathcal L|} \sum_{b \in \mathcal L} -\ln p_{k,b}^{\,y_b}}_{\text{images with a label}} \;+\; \underbrace{\frac{1}{B} \sum_{b=1}^{B} D_{KL}(p_{l,b} \,\|\, p_{k,b})}_{\text{all images}}$$
 #
@@ -446,14 +446,14 @@ print("NLL, nats:       ", gain(few, *arms, "nll", digits=3))
 print("agreement:       ", gain(few, *arms, "mean_agreement", digits=3))
 
 # %% [markdown]
-# They agree on far more new images than before, and are no better for it. The interval of the accuracy is wide: a gain as with wrong labels may hide in it, a good part of the 26 points that all labels bring may not. So agreement was free, and at this size it bought nothing that we can see.
+# They agree on far more new images, nearly 13 in a hundred more, and are no better for it that we could see. The interval of the accuracy is wide: a gain as with wrong labels may hide in it, a good part of the 26 points that all labels bring may not. So agreement was free, and it bought nothing that six seeds can show.
 #
-# The paper's later version has a section on few labels; its numbers are not known to us, so nothing can be set beside ours. On CIFAR-100 with 500 labels for 5 000 images our small networks, trained as in chapter 06, do not learn at all (two or three labels in a batch are too few), and two that have learnt nothing have nothing to say. `python tools/record.py few_labels` has other settings, and waits for somebody with an hour to spare.
+# The paper's later version has a section on few labels; its numbers are not known to us, so nothing can be set beside ours. On CIFAR-100 we have no recording: in a trial with 500 labels for 5 000 images our small networks, trained as in chapter 06, hardly learnt at all, and two that have learnt nothing have nothing to say. `python tools/record.py few_labels` has larger batches and more epochs, and waits for somebody with an hour to spare.
 #
 # ## Summary
 #
-# - With 40 % wrong labels a network first says what fits together, then learns the lies by heart, which costs it more than ten points. With a peer it learns fewer of them, and is more than two points better on clothes, about one on CIFAR-100, eight in a replication.
-# - A few images of CIFAR-100 come twice and with two labels; there the right posterior is half and half. They are too few to move any number in this book.
+# - With 40 % wrong labels a network first says what fits together, then learns the lies by heart, and ends more than ten points below one that was told the truth. With a peer it learns fewer of them, and is more than two points better on clothes, about one on CIFAR-100, eight in a replication.
+# - A few images of CIFAR-100 come twice and with two labels; there the right posterior is half and half. They are worth at most .14 points.
 # - With few labels a peer has heard as little as you. Ours came to agree much more and were no better, within a wide interval.
 #
 # ## Recall
@@ -468,4 +468,4 @@ print("agreement:       ", gain(few, *arms, "mean_agreement", digits=3))
 #
 # **By yourself.** Draw the first figure again for wrong labels of another kind: every spoilt image of class $c$ is called $c + 1$. (That is one line: a shift that is always 1.) Predict both dashed lines before you run it, for a network alone and for a pair, with two seeds.
 #
-# That is the method from all sides, on images of which the classes are known. The next question has no classes: who is this?
+# That is the method from all sides, on images of which the classes are known. The next question has none, and [chapter 10](10_who_is_this.ipynb) asks it: who is this?

@@ -22,7 +22,7 @@
 #
 # | | |
 # |---|---|
-# | **After this chapter you can** | let a network learn from a better-informed copy of itself and test whether the information is what helps; let peers on different data teach each other with stale copies; place ONE, KDCL and PCL by what they change; read a replication with a checklist and say how many seeds a claim needs; plan, carry out and report an experiment of your own |
+# | **After this chapter you can** | let a network learn from a better-informed copy of itself and test whether the information is what helps; let peers on different data teach each other with stale copies; place four papers that followed, ONE, OKDDip, KDCL and PCL, by what they change; read a replication with a checklist and say how many seeds a claim needs; plan, carry out and report an experiment of your own |
 # | **Time** | 50 minutes, of which one is the computer's; the capstone takes an afternoon |
 # | **You need** | chapter 04 for the step, chapter 06 for topologies, chapter 13 for what is sent; [the cheat sheet](reference/cheat_sheet.md) at hand |
 
@@ -304,8 +304,7 @@ plots.differences(
 )
 
 # %% [markdown]
-# Without the third arm this would be a success: a network that listens to its better-informed self has a clearly lower NLL in all three seeds, on exactly the images of which it sees little. *With* it, it is a question. The self that knows nothing more does about as much. What helps here seems to be a second opinion in another mode, a reason to
-# doubt as in chapter 04; that the lower half of the picture helps, three seeds can not show. This does not refute OneSearch-V2, whose teacher sees something of another kind, on other data, with another network. It says what one would like to see there: the row of a teacher that is *not* better informed.
+# Without the third arm this would be a success: a network that listens to its better-informed self has a clearly lower NLL in all three seeds, on exactly the images of which it sees little. *With* it, it is a question. The self that knows nothing more does about as much. What helps here seems to be a second opinion in another mode, a reason to doubt as in chapter 08; that the lower half of the picture helps, three seeds can not show. This does not refute OneSearch-V2, whose teacher sees something of another kind, on other data, with another network. It says what one would like to see there: the row of a teacher that is *not* better informed.
 #
 # (How this was chosen: lengths, batch sizes and a weight of 0.1 were tried on seeds 100 to 103, which are not used here, but on the same test images; by the rubric below that costs points, and the small sizes here deserve the doubt. The trials are not recorded, so nothing is claimed of them. Try yourself: half as many epochs, and OneSearch-V2's weight of 0.1. *Predict* which of them leaves nothing of the effect.) The library's own version, with crops and flips in the place of the cut, is `dml-teach train bundled --peers small --topology self --augment`.
 #
@@ -426,7 +425,7 @@ for found in (of_self, by_age):
 #
 # ## What the others changed: ONE, OKDDip, KDCL, PCL
 #
-# A paper that follows another changes a few of a handful of choices. You have met every choice that these four change:
+# A paper that follows another changes a few of a handful of choices. You have met nearly every choice that these four change. (A *branch* is the last part of a network with a head of its own; several of them share the first layers, the *trunk*. *Gated* means that a small network sets the weights of the average. A *leader* teaches nobody and is the one that is kept.)
 #
 # | | who predicts | from whom each learns | in the words of this course |
 # |---|---|---|---|
@@ -448,13 +447,13 @@ for n in rows:
     print(f"{n.setting:<8}{n.value:>9}{over:>+11.2f}   {n.tier:<9}{shown}")
 
 # %% [markdown]
-# Less than half a point lies between the best and plain DML. In another table (**others**: quoted from the repository of MCL-OKD, seeds unknown again) the same network has 24.92 % *errors* with DML, 25.74 with ONE and 25.76 with OKDDip: there, DML is ahead of both by 0.8 points. Which of two methods is better depends on whose recipe both are run with.
+# Less than half a point lies between the best and plain DML. In another table (**others**: quoted from the repository of MCL-OKD, seeds unknown again) the same network has 24.92 % *errors* with DML, 25.74 with ONE and 25.76 with OKDDip: there, DML is ahead of both by 0.8 points. Which of two methods is ahead may depend on whose recipe both are run with, or on the seeds.
 #
 # How many seeds would tell half a point from chance? That needs no new experiment, only the deviation of old ones.
 #
 # ## How to read a replication
 #
-# Seven questions, put to real rows.
+# Seven questions under six headings, put to real rows; the checklist at the end has all of them.
 #
 # ### One seed, or several?
 #
@@ -541,7 +540,7 @@ for label, (setting, of), baseline in (
     print(f"{label:<18}{difference:+.2f} points")
 
 # %% [markdown]
-# Three numbers from one experiment (**others**), and the largest compares two networks with one. The authors' code for Market-1501 concatenates the features of all networks before it ranks (chapter 12), which is the third line.
+# Three numbers from one experiment (**others**), and the largest compares two networks with one. The authors' code for Market-1501 concatenates the features of all networks before it ranks (chapter 12), which is a number of the third line's kind.
 #
 # ### How strong is the baseline?
 
@@ -565,8 +564,7 @@ for (tier, networks), values in taught.items():
         print(f"{tier:<7}{networks:<25}distilled {change:+.2f}")
 
 # %% [markdown]
-# Between houses a ResNet-32 *alone* differs by more than two points, more than anybody gains. So a gain is only as good as the network it is a gain over: a baseline with too little training, without weight decay, or with a poor rate leaves room that any second loss can fill. And it holds for the rival as well: the paper's distilled ResNet-32 gains half a point, one
-# from a benchmark of distillation gains nearly two. (Another teacher, another recipe: the paper does not state its temperature.)
+# Between houses a ResNet-32 *alone* differs by more than two points, more than anybody gains. So a gain is only as good as the network it is a gain over: a baseline with too little training, without weight decay, or with a poor rate leaves room that any second loss can fill. And it holds for the rival as well: the paper's distilled ResNet-32 gains half a point at most, one from a benchmark of distillation gains nearly two. (Another teacher, another recipe: the paper does not state its temperature.)
 #
 # ### Which loss was it?
 #
@@ -594,7 +592,7 @@ for state in ("before", "after"):
 #
 # ### Could it have shown?
 #
-# An experiment that finds nothing has shown something only if it *could* have found it. [`comparison.detectable`](../dml_teach/comparison.py) says which true difference a paired comparison finds four times out of five, from the deviation of the differences and the number of seeds (`test_a_detectable_difference_is_found_as_often_as_promised`). Turn it round: how many
+# An experiment that finds nothing has shown something only if it *could* have found it. [`comparison.detectable`](../dml_teach/comparison.py) says which true difference a paired comparison finds four times out of five (a comparison's chance of finding what is there is its **power**), from the deviation of the differences and the number of seeds (`test_a_detectable_difference_is_found_as_often_as_promised`). Turn it round: how many
 # seeds does it take to see half a point?
 
 # %%
@@ -650,8 +648,8 @@ for name, deviation in deviations.items():
 print("* as if unpaired: its two spreads, squared and added")
 
 # %% [markdown]
-# The paper's two points are within reach of three seeds where the noise is that of the demo or of a whole CIFAR-100. Half a point, the distance between PCL and DML, needs six to nine there, and fifty to two hundred in retrieval at our scale. So "six seeds show no gain" (**others**) is evidence against two points, and not against half a point. And a
-# table with one unknown number of seeds can not say which of five methods within a point of each other is the best. (A deviation from five seeds is itself uncertain, by up to a factor of two: read orders of magnitude.)
+# The paper's two points are within reach of three seeds where the noise is that of the demo or of a whole CIFAR-100. Half a point, the distance between PCL and DML, needs six to nine there, and from fifty to more than two hundred in retrieval at our scale. So "six seeds show no gain" (**others**) is evidence against two points, and not against half a point. And a
+# table with one unknown number of seeds can not say which of five methods within a point of each other is the best. (A deviation from five seeds is itself uncertain, easily by a factor of two: read orders of magnitude.)
 #
 # The checklist, to be copied into your next review:
 #
@@ -779,7 +777,7 @@ plots.differences(
 )
 
 # %% [markdown]
-# **Report.** *Mean NLL as in all with all: holds. Leaves further apart, hub better than its leaves: open, both intervals hold 0; three seeds and this length can not tell. All arms that were run are in the table.* That is a whole report, and it is not a failure. Two reasoned predictions were not borne out at the size that we could see; a reader now knows that a star is not
+# **Report.** *Mean NLL as in all with all: holds. Leaves further apart, hub better than its leaves: open, both intervals hold 0; three seeds and this length can not tell. All arms that were run are in the table.* That is a whole report, and it is not a failure. Two reasoned predictions could not be borne out with three seeds; a reader now knows that a star is not
 # far from all with all in a small world, at half of the arrows, and what a larger attempt would have to resolve. (There was a pilot on seeds 100 to 102, at twice the length. It is not counted; but the three predictions were written with it in view, which a registration has to say.)
 #
 # **Now you.** Propose a topology, or any other change that can be said in one sentence, and take it the same way.
