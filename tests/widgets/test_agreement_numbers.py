@@ -140,7 +140,7 @@ def test_the_answer_to_the_question_of_chapter_05():
     assert int(right[ten].sum()) == 8
     assert sorted(names[labels[i]] for i in ten[~right[ten]]) == ["Dress", "Trouser"]
     text = (BOOK / "05_do_they_agree.py").read_text()
-    assert "On eight of them the ensemble is right. One dress and one pair of trousers defeat it" in text
+    assert "two of them carry a ✗: a dress and a pair of trousers defeat the ensemble" in text
     found = shown(AgreementExplorer(run), 29)
     assert found["orders"]["disagreement"][:10] == ten.tolist()
     assert [found["ensembleRight"][i] for i in ten] == right[ten].tolist()
