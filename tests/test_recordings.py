@@ -19,6 +19,7 @@ from dml_teach.errors import ConfigError, RunError
 from dml_teach.evaluation import OF_RETRIEVAL, predict
 from dml_teach.experiments import Arm, Cell, Experiment
 from dml_teach.recipes import Recipe
+from dml_teach.reproduce import measures
 from dml_teach.trainer import trained_network
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -232,12 +233,12 @@ def test_a_recording_of_the_book_is_of_the_experiment_that_the_tool_names(path, 
     assert all(len(origin["commit"]) >= 40 for origin in kept["provenance"])
 
 
-def test_what_is_measured_of_two_networks_is_what_a_loop_over_the_images_finds(tool, results):
+def test_what_is_measured_of_two_networks_is_what_a_loop_over_the_images_finds(results):
     """Of a student, whose teacher is the second network, and of a pair."""
     training, _ = split(sets.load("bundled")[0], 50, 50)
     _, test = sets.load("bundled")
     for run, learners in ((results["taught-by-one"][0], 1), (results["mutual"][0], 2)):
-        found = tool.of_two(run, None)
+        found = measures.of_pair(run, None, CPU)
         assert {len(values) for values in found.values()} == {learners}
         for k in range(learners):
             networks = [trained_network(run, peer) for peer in (k, 1 - k)]
@@ -256,27 +257,22 @@ def mean_kl(q, p) -> float:
     return statistics.fmean(float((q[i] * (q[i] / p[i]).log()).sum()) for i in range(len(p)))
 
 
-def test_the_rise_under_fixed_noise_is_a_mean_over_draws_less_the_plain_loss(tool, results):
+def test_the_rise_under_fixed_noise_is_that_of_networks_shaken_by_hand(results):
     run = results["mutual"][0]
     training, _ = split(sets.load("bundled")[0], 50, 50)
-    network = trained_network(run, 1)
-    chance = streams.generator(0, "fixed noise", 1)
-    shaken = [tool.fixed_noise(network, training, tool.FIXED_NOISE, chance).item() for _ in range(tool.FIXED_DRAWS)]
+    network, chance = trained_network(run, 1), streams.generator(0, "fixed noise", 1)
     plain = metrics.nll(predict(network, training, CPU), training.labels).item()
-    assert tool.of_two(run, None)["rise_fixed"][1] == pytest.approx(statistics.fmean(shaken) - plain, abs=1e-6)
-
-
-def test_fixed_noise_is_alike_on_every_tensor_and_leaves_the_network_as_it_was(tool, results):
-    network = trained_network(results["mutual"][0], 0)
-    before = copy.deepcopy(network.state_dict())
-    training, _ = split(sets.load("bundled")[0], 50, 50)
-    loss = tool.fixed_noise(network, training, 0.03, torch.Generator().manual_seed(5))
-    assert all(map(torch.equal, before.values(), network.state_dict().values()))
-    noise = torch.Generator().manual_seed(5)
-    shaken = [w.detach() + 0.03 * torch.randn(w.shape, generator=noise) for w in network.parameters()]
-    names = [name for name, _ in network.named_parameters()]
-    network.load_state_dict({**before, **dict(zip(names, shaken, strict=True))})
-    assert loss == pytest.approx(metrics.nll(predict(network, training, CPU), training.labels))
+    shaken = []
+    for _ in range(measures.DRAWS):
+        copied = copy.deepcopy(network)
+        noise = [measures.FIXED_NOISE * torch.randn(w.shape, generator=chance) for w in network.parameters()]
+        with torch.no_grad():
+            for w, e in zip(copied.parameters(), noise, strict=True):
+                w += e
+        shaken.append(metrics.nll(predict(copied, training, CPU), training.labels).item())
+    found = measures.of_pair(run, None, CPU)["rise_fixed"][1]
+    assert found == pytest.approx(statistics.fmean(shaken) - plain, abs=1e-6)
+    assert found != 0
 
 
 def test_the_recording_of_why_has_each_measure_of_each_learner():

@@ -152,9 +152,8 @@ def _box(axes: Axes, number: str, chapter: Chapter, colour: str) -> None:
     axes.add_patch(FancyBboxPatch((x, y), *BOX, zorder=2, **look))
     write: dict[str, Any] = {"color": INK, "va": "center", "zorder": 3}
     axes.text(x + 0.08, y + 0.43, number, **{**write, "color": colour}, fontsize=12, fontweight="bold")
-    lines = textwrap.wrap(
-        chapter.title, LONGEST, break_on_hyphens=False
-    )  # a title of two lines takes the place of what it is about
+    # A title of two lines takes the place of what it is about.
+    lines = textwrap.wrap(chapter.title, LONGEST, break_on_hyphens=False)
     bold: dict[str, Any] = {"fontsize": 9.5 if max(map(len, lines)) < 21 else 8.5, "fontweight": "bold"}
     axes.text(x + 0.37, y + 0.43, lines[0], **write, **bold)
     if len(lines) > 1:

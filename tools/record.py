@@ -21,27 +21,21 @@ the same command is given until it is done, and with more seeds it adds to what 
 """
 
 import argparse
-import copy
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
-from dml_teach import experiments, metrics, recordings, seeds
-from dml_teach.analysis import distillation
-from dml_teach.data import sets
-from dml_teach.data.images import ImageSet, split
+from dml_teach import experiments, recordings
 from dml_teach.errors import DmlTeachError, Interrupted
-from dml_teach.evaluation import predict
 from dml_teach.experiments import Arm, Experiment
 from dml_teach.recipes import CLASSROOM, LAPTOP, RETRIEVAL
 from dml_teach.reproduce import measures
 from dml_teach.runs import Run
-from dml_teach.trainer import trained_network
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "book" / "recordings"
 PUBLISHED = ("config.json", "metrics.jsonl", "posteriors.safetensors", "probe.safetensors")  # of a run folder
@@ -302,10 +296,14 @@ OMNIGLOT = Experiment(
 )
 
 
-def write_json(experiment: Experiment, results: dict[str, list[Run]], data: Path | None) -> Path:
-    """NAME.json of all seeds; returns its path."""
+def write_json(
+    experiment: Experiment, results: dict[str, list[Run]], data: Path | None, measure: measures.Measure | None = None
+) -> Path:
+    """NAME.json of all seeds, with the numbers of `measure` if there is one; returns its path."""
     path = RECORDINGS / f"{experiment.name}.json"
     recorded = recordings.record(experiment, results, curves=CURVES, data=data)
+    if measure:
+        measures.add(recorded, results, data, torch.device("cpu"), measure)
     recordings.save(path, recorded)
     for row in recordings.table(recorded):
         print(f"{row.arm:<16}" + "  ".join(f"{name} {value.mean:.4f}" for name, value in row.values.items()))
@@ -322,61 +320,6 @@ def copy_runs(experiment: Experiment, results: dict[str, list[Run]], data: Path 
     return RECORDINGS / experiment.name
 
 
-FIXED_NOISE = 0.02
-"""Standard deviation of noise that falls on every weight alike, whatever the tensor's size."""
-FIXED_DRAWS = 4
-
-
-def write_explained(experiment: Experiment, results: dict[str, list[Run]], data: Path | None) -> Path:
-    """As `write_json`, with the measures of `reproduce.measures` and of `of_two`, as [seed][peer]; returns the path."""
-    path = RECORDINGS / f"{experiment.name}.json"
-    recorded = recordings.record(experiment, results, curves=CURVES, data=data)
-    measures.add(recorded, results, data, torch.device("cpu"))
-    for entry in recorded["arms"]:
-        tables = [of_two(run, data) for run in results[entry["name"]]]
-        entry |= {name: [[round(value, 6) for value in table[name]] for table in tables] for name in tables[0]}
-    recordings.save(path, recorded)
-    return path
-
-
-def of_two(run: Run, data: Path | None) -> dict[str, list[float]]:
-    """Numbers of each learning peer of a finished run of two networks, in nats.
-
-    `train_nll`; `test_entropy`; `divergence`, the mean D_KL(other || peer) on the training images, and
-    `test_divergence`; `rise_fixed`, the rise of the training loss under noise of `FIXED_NOISE` on every weight.
-    """
-    assert run.test is not None
-    images, _ = sets.load(run.config["data"]["name"], data)
-    training, _ = split(images, run.config["recipe"]["probe_images"], run.config["data"]["training_images"])
-    networks = [trained_network(run, k) for k in (0, 1)]
-    logits = [predict(network, training, torch.device("cpu")) for network in networks]
-    found: dict[str, list[float]] = {}
-    for k in run.learning:
-        plain = metrics.nll(logits[k], training.labels)
-        # The same directions for the same peer of every arm, so that differences are paired.
-        generator = seeds.generator(run.config["seed"], "fixed noise", k)
-        shaken = [fixed_noise(networks[k], training, FIXED_NOISE, generator) for _ in range(FIXED_DRAWS)]
-        numbers = {
-            "train_nll": plain,
-            "test_entropy": run.test["entropy"][k],
-            "divergence": distillation.divergence(logits[1 - k], logits[k]),
-            "test_divergence": run.test["pairwise_kl"][k][1 - k],
-            "rise_fixed": torch.stack(shaken).mean() - plain,
-        }
-        for name, value in numbers.items():
-            found.setdefault(name, []).append(float(value))
-    return found
-
-
-def fixed_noise(network: nn.Module, images: ImageSet, deviation: float, generator: torch.Generator) -> torch.Tensor:
-    """NLL of a copy of the network on whose weights noise of one standard deviation fell, alike on every tensor."""
-    shaken = copy.deepcopy(network)
-    with torch.no_grad():
-        for weight in shaken.parameters():
-            weight.add_(deviation * torch.randn(weight.shape, generator=generator))
-    return metrics.nll(predict(shaken, images, torch.device("cpu")), images.labels)
-
-
 class Named(NamedTuple):
     """An experiment, the number of its seeds, and how it is kept."""
 
@@ -391,7 +334,7 @@ EXPERIMENTS = {
         Named(AGREEMENT, 1, copy_runs),
         Named(COHORT_SIZE, 5, write_json),
         Named(DISTILLATION, 6, write_json),
-        Named(WHY, 4, write_explained),
+        Named(WHY, 4, partial(write_json, measure=measures.of_pair)),
         Named(RESNET32, 1, write_json),
         Named(FITTED, 3, write_json),
         Named(LABEL_NOISE, 3, write_json),
@@ -415,12 +358,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, help="how many, from 0 on (default: the experiment's)")
     parser.add_argument("--workers", type=int, help="processes, one core each (default: all cores)")
     chosen = parser.parse_args(arguments)
-    experiment, count, keep = EXPERIMENTS[chosen.name]
+    experiment, seeds, keep = EXPERIMENTS[chosen.name]
     try:
         results = experiments.run(
             experiment,
             chosen.out / experiment.name,
-            seeds=range(chosen.seeds or count),
+            seeds=range(chosen.seeds or seeds),
             workers=chosen.workers,
             data=chosen.data,
         )

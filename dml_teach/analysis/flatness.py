@@ -12,7 +12,7 @@ parameters and are not shaken.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,17 @@ SCALE = 0.1
 DRAWS = 8
 
 
+def relative_noise(w: Tensor, generator: torch.Generator) -> Tensor:
+    """Gaussian noise of w's shape whose standard deviation is w's root mean square, ||w|| / sqrt(n); no gradient."""
+    w = w.detach()
+    return standard_noise(w, generator) * w.square().mean().sqrt()
+
+
+def standard_noise(w: Tensor, generator: torch.Generator) -> Tensor:
+    """Gaussian noise of w's shape and of standard deviation 1, whatever stands in w."""
+    return torch.randn(w.shape, generator=generator).to(w.detach())  # on the CPU: every device gets the same
+
+
 def loss_under_noise(
     network: nn.Module,
     data: ImageSet,
@@ -33,6 +44,7 @@ def loss_under_noise(
     scales: Sequence[float],
     generator: torch.Generator,
     draws: int = DRAWS,
+    noise: Callable[[Tensor, torch.Generator], Tensor] = relative_noise,
 ) -> Tensor:
     """Mean cross-entropy after Gaussian noise on the parameters, in nats, in eval mode and without augmentation.
 
@@ -47,6 +59,8 @@ def loss_under_noise(
         scales: S scales as defined above, from 0; 0 gives the plain loss.
         generator: on the CPU.
         draws: D, how many directions.
+        noise: what falls on a tensor at scale 1. With `standard_noise` a scale is the
+            standard deviation itself, the same for every weight, and depends on how the network is written.
 
     Returns:
         (S, D) float64.
@@ -57,20 +71,13 @@ def loss_under_noise(
     pairs = list(zip(network.parameters(), shaken.parameters(), strict=True))
     losses = torch.empty(len(scales), draws, dtype=torch.float64)
     for d in range(draws):
-        noise = [relative_noise(w, generator) for w, _ in pairs]
+        direction = [noise(w, generator) for w, _ in pairs]
         for s, scale in enumerate(scales):
             with torch.no_grad():
-                for (w, copied), e in zip(pairs, noise, strict=True):
+                for (w, copied), e in zip(pairs, direction, strict=True):
                     copied.copy_(w + scale * e)
             losses[s, d] = nll(predict(shaken, data, device), data.labels)
     return losses
-
-
-def relative_noise(w: Tensor, generator: torch.Generator) -> Tensor:
-    """Gaussian noise of w's shape whose standard deviation is w's root mean square, ||w|| / sqrt(n); no gradient."""
-    w = w.detach()
-    standard = torch.randn(w.shape, generator=generator)  # on the CPU, so that every device gets the same
-    return standard.to(w) * w.square().mean().sqrt()
 
 
 def sharpness(

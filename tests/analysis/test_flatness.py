@@ -74,6 +74,12 @@ def test_noise_has_the_root_mean_square_of_its_tensor():
     assert flatness.relative_noise(torch.zeros(5), seeded()).tolist() == [0] * 5
 
 
+def test_standard_noise_is_alike_on_every_tensor():
+    drawn = [flatness.standard_noise(scale * torch.ones(50, 40), torch.Generator().manual_seed(3)) for scale in (0, 9)]
+    assert torch.equal(*drawn)
+    assert drawn[0].std() == pytest.approx(1, abs=0.05)
+
+
 def test_what_is_evaluated_is_the_network_plus_scaled_noise_with_its_buffers(network, data, monkeypatch):
     seen = []
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dml_teach import models, published, recordings, reproduce
-from dml_teach.analysis.flatness import relative_noise
+from dml_teach.analysis.flatness import standard_noise
 from dml_teach.cli import main
 from dml_teach.data import bundled, sets
 from dml_teach.data.images import split
@@ -102,9 +102,9 @@ def test_noise_is_paired_between_the_arms(out, monkeypatch):
 
     def watch(w, generator):
         seen.append(generator.get_state().sum().item())
-        return relative_noise(w, generator)
+        return standard_noise(w, generator)
 
-    monkeypatch.setattr("dml_teach.analysis.flatness.relative_noise", watch)
+    monkeypatch.setattr("dml_teach.analysis.flatness.standard_noise", watch)
     told = []
     for arm in recorded("fig3", out)["arms"]:
         measures.of_run(recordings_run(out, arm["name"]), None, torch.device("cpu"))
