@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -37,6 +38,8 @@ def test_the_picture_in_the_book_shows_what_the_program_draws(tmp_path):
     with Image.open(fresh) as drawn, Image.open(course_map.FILE) as stored:
         assert stored.info["Description"] == drawn.info["Description"] == course_map.words()
         assert stored.size == drawn.size
+        apart = np.abs(np.asarray(stored.convert("L"), float) - np.asarray(drawn.convert("L"), float))
+    assert apart.mean() < 0.1  # of 255; one subtitle with other words is .14
 
 
 def test_no_two_boxes_cover_each_other_and_all_lie_on_the_picture():
