@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from dml_teach import losses, models, topology
+from tools import speeds
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
-RATIO = re.compile(r"^(.+): ([\d.]+) x \(([\d.]+) to ([\d.]+)\)", re.MULTILINE)
 BOTH = (2, 4)
 
 
@@ -20,7 +20,7 @@ def ratios(script, *options, steps=1):
     """What the script prints: {name: (median, smallest, largest)}."""
     command = [sys.executable, str(FOLDER / f"{script}.py"), "--rounds", "1", "--steps", str(steps), *options]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=550).stdout
-    return {name: tuple(map(float, numbers)) for name, *numbers in RATIO.findall(printed)}
+    return speeds.ratios(printed)
 
 
 def test_batches_against_a_data_loader():

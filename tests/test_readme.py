@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dml_teach import demo, recordings, report
+from tools import speeds
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "book" / "recordings" / "demo.json"
@@ -48,3 +49,47 @@ def test_the_recording_says_where_it_comes_from():
     assert recorded["provenance"]["command"].startswith("dml-teach demo") or "demo" in recorded["provenance"]["command"]
     assert len(recorded["provenance"]["commit"]) >= 40
     assert all(len(each["top1"]) == len(recorded["seeds"]) for each in recorded["settings"])
+
+
+# --- speeds ---
+
+
+@pytest.fixture
+def kept() -> dict:
+    return json.loads(speeds.KEPT.read_text())
+
+
+@pytest.mark.parametrize("name", ["steps", "retrieval"])
+def test_the_tables_of_speeds_are_those_of_the_recording_and_follow_it(kept, name):
+    made = {"steps": speeds.steps, "retrieval": speeds.retrieval}[name]
+    in_readme = table_in_readme(f"speeds of {name}", f"speeds of {name}")
+    assert in_readme == made(kept)
+    _, script, (line, *_) = {"steps": speeds.STEPS, "retrieval": speeds.RETRIEVAL}[name][0]
+    kept[script]["ratios"][line] = [7.0, 6.5, 7.25]
+    assert in_readme != made(kept) and "7.00 (6.50 to 7.25)" in made(kept)
+
+
+def test_what_is_kept_of_speeds_says_where_it_comes_from(kept):
+    for script, each in kept.items():
+        where = each["provenance"]
+        assert f"benchmarks/{script}.py" in where["command"] and len(where["commit"]) >= 40
+        assert where["hardware"]["processor"] and where["load"] >= 0
+
+
+def test_the_tool_keeps_what_a_benchmark_prints_and_shows_it(tmp_path, monkeypatch, capsys, kept):
+    monkeypatch.setattr(speeds, "KEPT", tmp_path / "new" / "cpu.json")
+    assert speeds.main(["batches", "--rounds", "1", "--steps", "1"]) == 0
+    found = json.loads(speeds.KEPT.read_text())["batches"]
+    ((name, (median, low, high)),) = found["ratios"].items()
+    assert name in kept["batches"]["ratios"] and low <= median <= high
+    assert found["provenance"]["command"].endswith("benchmarks/batches.py --rounds 1 --steps 1")
+    speeds.KEPT.write_text(json.dumps(kept))
+    capsys.readouterr()
+    assert speeds.main(["--show"]) == 0
+    assert capsys.readouterr().out == f"{speeds.steps(kept)}\n\n{speeds.retrieval(kept)}\n"
+
+
+def test_a_script_that_is_none_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        speeds.main(["mutual"])
+    assert "no script is called mutual; there are mutual_step, public_loops" in capsys.readouterr().err

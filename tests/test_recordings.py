@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-import importlib.util
+import importlib
 import json
 import math
 import statistics
@@ -210,16 +210,16 @@ def test_a_recorded_command_does_not_tell_where_folders_lie(results):
 @pytest.fixture(scope="module")
 def tool():
     """tools/record.py as a module: tools/ is a folder of scripts, not a package."""
-    specification = importlib.util.spec_from_file_location("record", ROOT / "tools" / "record.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "tools")
+        return importlib.import_module("record")
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name)
 def test_a_recording_of_the_book_is_of_the_experiment_that_the_tool_names(path, tool):
-    kept, (asked, seeds, _) = recordings.load(path), tool.EXPERIMENTS[path.stem]
-    assert kept["question"] == asked.question and kept["seeds"] == list(range(seeds))
+    kept, planned = recordings.load(path), tool.EXPERIMENTS[path.stem]
+    asked, seeds = planned.experiment, len(kept["seeds"])
+    assert kept["question"] == asked.question and kept["seeds"] == list(range(seeds)) and seeds <= planned.seeds
     assert kept["data"]["name"] == asked.data and kept["data"]["training_images"] == asked.subset
     assert kept["recipe"].items() <= vars(asked.recipe).items()
     names = [f"{arm.name}-{k + 1}" for arm in asked.arms if arm.every_size for k in range(len(arm.peers))]
@@ -231,6 +231,12 @@ def test_a_recording_of_the_book_is_of_the_experiment_that_the_tool_names(path, 
     named = sorted(name for origin in kept["provenance"] for name in origin["runs"])
     assert named == sorted(f"{arm.name}/seed-{seed}" for arm in asked.arms for seed in range(seeds))
     assert all(len(origin["commit"]) >= 40 for origin in kept["provenance"])
+
+
+def test_the_tool_counts_what_an_experiment_costs_before_it_trains(tool, tmp_path, capsys):
+    assert tool.main(["why", "--seeds", "2", "--out", str(tmp_path), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "11 methods x 2 seeds, 500 images" in shown and list(tmp_path.iterdir()) == []
 
 
 def test_what_is_measured_of_two_networks_is_what_a_loop_over_the_images_finds(results):

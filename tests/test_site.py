@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from dml_teach import comparison, published
+from dml_teach.data import sets
 from dml_teach.errors import DataError, DmlTeachError
+from dml_teach.experiments import Arm, Experiment
+from dml_teach.recipes import LAPTOP
+from dml_teach.reproduce import cost as reproduced
 from tests import sites
 from tests.test_house import MODULES
 from tools.notebooks import BOOK, ROOT, chapters
 
-sys.path.insert(0, str(BOOK / "site"))
-course = importlib.import_module("course")
-tables = importlib.import_module("tables")
+sys.path[:0] = [str(BOOK / "site"), str(ROOT / "tools")]
+course, tables, quotes, costs = map(importlib.import_module, ("course", "tables", "quotes", "costs"))
 
 PAGES = sorted((BOOK / "reference").glob("*.md"))
 ADDRESS = "https://github.com/somebody/a-fork"
@@ -266,14 +269,25 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of a copy of the book that has an address, another demo and one more recording."""
     root = tmp_path_factory.mktemp("fork")
     shutil.copytree(BOOK, root / "book", ignore=shutil.ignore_patterns("_build", "__pycache__"))
-    for name in ("dml_teach", "tests"):
+    for name in ("dml_teach", "tests", "tools"):
         (root / name).symlink_to(ROOT / name, target_is_directory=True)
     (root / "pyproject.toml").write_text(with_address(ADDRESS))
     demo = json.loads((BOOK / "recordings" / "demo.json").read_text())
     demo["settings"][0]["top1"] = [0.1234] * len(demo["seeds"])
     (root / "book" / "recordings" / "demo.json").write_text(json.dumps(demo))
     (root / "book" / "recordings" / "pair.json").write_text(json.dumps(recording()))
+    few = json.loads((BOOK / "recordings" / "few_labels_fashion.json").read_text())
+    (root / "book" / "recordings" / "few_labels_fashion.json").write_text(json.dumps(of_two_seeds(few)))
     return sites.build(root / "html", root / "book")
+
+
+def of_two_seeds(recorded: dict) -> dict:
+    """A recording without its other seeds."""
+    arms = [
+        {key: value[:2] if isinstance(value, list) and key != "peers" else value for key, value in arm.items()}
+        for arm in recorded["arms"]
+    ]
+    return recorded | {"seeds": recorded["seeds"][:2], "arms": arms}
 
 
 def test_another_recording_changes_the_page(site, fork):
@@ -329,25 +343,25 @@ def test_every_link_of_the_site_leads_to_a_file(site):
 
 def test_a_quoted_difference_is_that_of_the_recording_and_follows_it():
     arms = recording()["arms"]
-    assert tables.effect({"pair.json": recording()}, "pair: together - alone, top1") == (
+    assert quotes.effect({"pair.json": recording()}, "pair: together - alone, top1") == (
         "+2.00\u00a0±\u00a00.00\u00a0points (higher in 2 of 2)"
     )
     arms[1]["top1"] = [[0.5, 0.75], [0.5, 0.77]]
-    changed = tables.effect({"pair.json": recording(arms=arms)}, "pair: together - alone, top1")
+    changed = quotes.effect({"pair.json": recording(arms=arms)}, "pair: together - alone, top1")
     assert changed.startswith("−5.50\u00a0±") and changed.endswith("(lower in 2 of 2)")
 
 
 def test_a_quote_of_runs_that_are_equal_says_so():
     arms = recording()["arms"]
     arms[1]["top1"] = arms[0]["top1"]
-    quoted = tables.effect({"pair.json": recording(arms=arms)}, "pair: together - alone, top1")
+    quoted = quotes.effect({"pair.json": recording(arms=arms)}, "pair: together - alone, top1")
     assert quoted == "0\u00a0points in each of 2 seeds"
 
 
 def test_a_quote_may_be_of_one_peer_of_each_arm():
     arms = recording()["arms"]
     arms[0]["top1"], arms[1]["top1"] = [[0.5, 0.5], [0.5, 0.5]], [[0.9, 0.52], [0.9, 0.54]]
-    quoted = tables.effect({"pair.json": recording(arms=arms)}, "pair: together - alone, top1 of peer 1")
+    quoted = quotes.effect({"pair.json": recording(arms=arms)}, "pair: together - alone, top1 of peer 1")
     assert quoted.startswith("+3.00\u00a0±") and quoted.endswith("(higher in 2 of 2)")
 
 
@@ -362,13 +376,13 @@ def test_a_quote_may_be_of_one_peer_of_each_arm():
 )
 def test_a_quote_of_what_is_not_recorded_is_refused(text, message):
     with pytest.raises(DmlTeachError, match=message):
-        tables.effect({"pair.json": recording()}, text)
+        quotes.effect({"pair.json": recording()}, text)
 
 
 def test_what_a_comparison_could_have_shown_is_in_a_table():
     arms = recording()["arms"]
     arms[1]["top1"] = [[0.61, 0.75], [0.65, 0.77]]  # differences of .5 and 1.5 points
-    table = tables.power({"pair.json": recording(arms=arms)}, ["pair: together - alone, top1"])
+    table = quotes.power({"pair.json": recording(arms=arms)}, ["pair: together - alone, top1"])
     least = comparison.detectable(0.01 / 2**0.5, 2)
     assert f"| `pair` | together − alone, top1 | 2 | 0.71 points | {100 * least:.2f} points |" in table
 
@@ -379,4 +393,43 @@ def test_numbers_of_what_we_found_are_read_from_recordings(site):
     found = tables.recordings_in(BOOK / "recordings")
     quoted = re.findall(r"{ours}`([^`]+)`", source)
     assert len(quoted) > 20
-    assert [text for text in quoted if tables.effect(found, text) not in page] == []
+    assert [text for text in quoted if quotes.effect(found, text) not in page] == []
+
+
+# --- what has not been run ---
+
+
+def planned(name: str, seeds: int, like: str | None = None, **changes):
+    """An experiment of the networks, methods and images of `recording`, by its name."""
+    pair = ("mobilenet", "wrn28_10")
+    arms = [Arm("alone", pair, every_size=True), Arm("together", pair, "mutual")]
+    asked = Experiment(name, "why?", "cifar100", LAPTOP.with_(**changes), tuple(arms), subset=1000)
+    return costs.Planned(asked, seeds, like)
+
+
+def test_recordings_that_are_missing_are_counted_at_the_speed_of_those_that_are_there():
+    """The recorded one has one seed of three, whose quicker runs took half an hour and an hour; the missing one twice
+    its epochs."""
+    arms = recording()["arms"][:2]
+    arms[0]["name"], arms[0]["seconds"], arms[1]["seconds"] = "alone-2", [1800, 9000], [9000, 3600]
+    found = {"pair.json": recording(arms=[{**arms[0], "name": "alone-1", "seconds": [1, 1]}, *arms])}
+    plans = {"pair": planned("pair", 3), "longer": planned("longer", 4, "pair", epochs=30), "done": planned("done", 2)}
+    found["done.json"] = recording()
+    rows = costs.left_to_do(found, plans).splitlines()[2:]
+    facts = sets.FACTS["cifar100"]
+    each = sum(reproduced.training_flops(name, {}, facts) for name in ("mobilenet", "wrn28_10"))
+    seed = 2 * 15 * 1000 * each / 1e12
+    assert [row.split(" | ")[0] for row in rows] == ["| `pair`", "| `longer`"]
+    assert rows[0].endswith(f" 15 | 2 of 3 | {tables.thousands(round(seed))} | 1.5 |")
+    assert rows[1].endswith(f" 30 | none of 4 | {tables.thousands(round(4 * 2 * seed))} | 12.0 |")
+
+
+def test_a_cost_that_nothing_tells_is_refused():
+    with pytest.raises(DataError, match=r"pair\.json: not recorded, and its plan names no recording"):
+        costs.left_to_do({}, {"pair": planned("pair", 3)})
+
+
+def test_a_recording_of_fewer_seeds_says_what_the_others_would_cost(site, fork):
+    before, after = (text_of(folder / "reference" / "what_we_found.html") for folder in (site, fork))
+    missing = [page.partition("What has not been run")[2] for page in (before, after)]
+    assert ["2 of 6" in each for each in missing] == [False, True]

@@ -5,6 +5,7 @@ Directives, each of which becomes the markdown that a function makes when the si
     published NAME    a table of the paper beside others' and ours      parameters    the networks' sizes
     recordings        every recording of ours                           sources       where published numbers were read
     power             what the comparisons named in it, a line each, could have shown
+    costs             what planned recordings that are not there would cost
     chapters          what each chapter that there is brings, in its own words
     modules           those that a page does not document, in a line each
 
@@ -22,8 +23,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import costs
 import nbformat
+import quotes
 import tables
+from book_experiments import EXPERIMENTS
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx import addnodes
@@ -74,7 +78,8 @@ class FromData(SphinxDirective):
             "parameters": lambda: tables.parameters(numbers),
             "recordings": lambda: tables.recorded_tables(found),
             "sources": lambda: tables.sources(numbers),
-            "power": lambda: tables.power(found, comparisons),
+            "power": lambda: quotes.power(found, comparisons),
+            "costs": lambda: costs.left_to_do(found, EXPERIMENTS),
         }
         return makers[self.name]()
 
@@ -131,7 +136,7 @@ class Ours(SphinxRole):
         """Work it out; a recording, an arm or a metric that does not exist is a warning, which fails the build."""
         self.env.note_reread()
         try:
-            text = tables.effect(tables.recordings_in(Path(self.env.srcdir) / "recordings"), self.text)
+            text = quotes.effect(tables.recordings_in(Path(self.env.srcdir) / "recordings"), self.text)
         except DmlTeachError as error:
             LOGGER.warning(str(error), location=self.get_location())
             text = tables.NOT_RUN
@@ -307,7 +312,7 @@ def without_aliases(app: Sphinx, what: str, name: str, thing: Any, skip: bool, o
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register all of it."""
-    for name in ("published", "parameters", "recordings", "sources", "power"):
+    for name in ("published", "parameters", "recordings", "sources", "power", "costs"):
         app.add_directive(name, FromData)
     app.add_directive("chapters", Chapters)
     app.add_directive("modules", Modules)

@@ -19,18 +19,15 @@ def training_flops(name: str, options: dict[str, Any], data: sets.Facts, resize:
 
 def describe(experiment: Experiment, seeds: Sequence[int], out: Path | str) -> str:
     """The cost as text: a line for each arm and the sum, with what is finished and how long that took."""
-    facts = sets.FACTS[experiment.data]
-    images = experiment.subset or facts.images - experiment.recipe.probe_images
-    epochs = experiment.recipe.epochs
     lines = [
-        f"{experiment.name}: {len(experiment.arms)} methods x {len(seeds)} seeds, {images} images of"
-        f" {facts.name}, {epochs} epochs, recipe {experiment.recipe.name}",
+        f"{experiment.name}: {len(experiment.arms)} methods x {len(seeds)} seeds, {training_images(experiment)} images"
+        f" of {sets.FACTS[experiment.data].name}, {experiment.recipe.epochs} epochs, recipe {experiment.recipe.name}",
         "",
         f"{'method':<44}{'networks':>9}{'TFLOP a seed':>14}{'finished':>10}",
     ]
     total = left = taken = 0.0
     for arm in experiment.arms:
-        flops = epochs * images * _arithmetic(experiment, arm, facts) / 1e12
+        flops = tflop(experiment, arm)
         done = [seed for seed in seeds if experiments.is_finished(experiment, arm, seed, out)]
         total, left = total + flops * len(seeds), left + flops * (len(seeds) - len(done))
         taken += sum(_seconds(experiments.folder(out, arm.name, seed)) for seed in done)
@@ -44,13 +41,19 @@ def describe(experiment: Experiment, seeds: Sequence[int], out: Path | str) -> s
     return "\n".join(lines)
 
 
-def _arithmetic(experiment: Experiment, arm: Arm, facts: sets.Facts) -> float:
-    """Operations for one image of one epoch: every learner forward and backward, every teacher forward."""
-    resize = experiment.recipe.resize
+def training_images(experiment: Experiment) -> int:
+    """How many images an epoch has."""
+    return experiment.subset or sets.FACTS[experiment.data].images - experiment.recipe.probe_images
+
+
+def tflop(experiment: Experiment, arm: Arm) -> float:
+    """10^12 operations of one run: every learner forward and backward on each image of each epoch, every teacher
+    forward. What is computed between the epochs and at the end, on other images, is not counted."""
+    facts, resize = sets.FACTS[experiment.data], experiment.recipe.resize
     learning = sum(training_flops(*each, facts, resize) for each in arm.learners)
     teachers = [] if arm.teachers is None else experiment.arm(arm.teachers).learners
     teaching = sum(training_flops(*teachers[j], facts, resize) for j in experiment.teachers_of(arm))
-    return learning + teaching / cost.PASSES
+    return experiment.recipe.epochs * training_images(experiment) * (learning + teaching / cost.PASSES) / 1e12
 
 
 def _seconds(folder: Path) -> float:

@@ -228,7 +228,7 @@ def test_a_student_costs_its_teachers_forward_passes():
     facts = sets.FACTS["cifar100"]
     arm: Arm = next(arm for arm in plan.experiment.arms if arm.teachers == "independent-wrn2810-x2")
     student, teacher = (cost.training_flops(name, {}, facts) for name in ("resnet32", "wrn28_10"))
-    assert cost._arithmetic(plan.experiment, arm, facts) == student + teacher / 3
+    assert cost.tflop(plan.experiment, arm) == pytest.approx(200 * 49_500 * (student + teacher / 3) / 1e12)
 
 
 def test_the_command_prints_the_table_and_names_the_file(tmp_path, capsys):

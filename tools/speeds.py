@@ -1,0 +1,161 @@
+"""Run benchmarks and keep the ratios that they print; the README's tables of speeds are made from what is kept.
+
+    python tools/speeds.py [SCRIPT ...] [--rounds N] [--steps N] [--peers FOLDER ...]
+    python tools/speeds.py --show
+
+Each script of benchmarks/ that is named (all that the tables need, if none is) replaces what was kept of it in
+book/recordings/speeds/cpu.json, with its command, commit, versions, hardware, and the load of the machine beside it.
+--peers is for `reid`. --show prints the tables of what is kept; the README holds them word for word.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dml_teach import provenance
+from dml_teach.files import write_atomic
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = ROOT / "book" / "recordings" / "speeds" / "cpu.json"
+RATIO = re.compile(r"^(.+): ([\d.]+) x \(([\d.]+) to ([\d.]+)\)", re.MULTILINE)
+Row = tuple[str, str, tuple[str, ...]]  # what a reader reads, script, names of its lines
+
+STEPS: tuple[Row, ...] = (
+    ("our independent step / a bare PyTorch loop", "mutual_step", ("independent step / bare loop",)),
+    (
+        "mutual step / independent steps, K = 2; K = 4",
+        "mutual_step",
+        ("mutual / independent, K = 2", "mutual / independent, K = 4"),
+    ),
+    (
+        "sequential / independent, K = 2; K = 4",
+        "mutual_step",
+        ("sequential / independent, K = 2", "sequential / independent, K = 4"),
+    ),
+    ("a thread per peer / one thread, K = 2", "mutual_step", ("thread per peer / one thread, K = 2",)),
+    (
+        "the loop of public code (fp32, pairwise, `.item()` in every step) / ours, K = 2; K = 4",
+        "public_loops",
+        ("plain loop / ours, K = 2", "plain loop / ours, K = 4"),
+    ),
+    ("the same with half precision / ours, K = 2", "public_loops", ("autocast loop / ours, K = 2",)),
+    (
+        "torchvision's DataLoader, no workers / our batches, the same augmentation",
+        "batches",
+        ("torchvision's DataLoader over PIL images / batches",),
+    ),
+    (
+        "two ranks that exchange posteriors / one peer alone on one core",
+        "ranks",
+        ("two ranks with exchange / one peer alone",),
+    ),
+    ("the same / two ranks that do not exchange", "ranks", ("with exchange / without",)),
+)
+RANKING = "ranking, {} features, {} / ours"
+RETRIEVAL: tuple[Row, ...] = (
+    *(
+        (
+            f"{shown} / ours, from distances; trained features; untrained features",
+            "reid",
+            tuple(RANKING.format(kind, name) for kind in ("trained", "untrained")),
+        )
+        for shown, name in (
+            ("torchreid's Cython ranking, its sort included", "torchreid's Cython"),
+            ("the package `reid` 0.1.0rc1", "the package reid"),
+        )
+    ),
+    (
+        "ours from features to all scores / the matrix product alone, trained; 512 numbers; 2 048 numbers",
+        "reid",
+        tuple(f"features to scores, trained, {size} dimensions, ours / matrix product" for size in (512, 2048)),
+    ),
+    ("the published re-ranking / ours, 512 numbers, one round", "reid", ("re-ranking, published / ours",)),
+)
+SCRIPTS = tuple(dict.fromkeys(script for _, script, _ in (*STEPS, *RETRIEVAL)))
+
+
+def ratios(printed: str) -> dict[str, list[float]]:
+    """Median, smallest and largest of each line that a benchmark printed."""
+    return {name: [float(number) for number in numbers] for name, *numbers in RATIO.findall(printed)}
+
+
+def measure(script: str, options: Sequence[str]) -> dict[str, Any]:
+    """Run a script and return what is kept of it.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    shown = ["FOLDER" if Path(option).is_absolute() else option for option in options]
+    where = provenance.collect(torch.device("cpu")) | {
+        "command": " ".join(["OMP_NUM_THREADS=1 python", f"benchmarks/{script}.py", *shown]),
+        "load": round(os.getloadavg()[0], 1),
+    }
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{script}.py"), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    print(printed, end="", flush=True)
+    return {"provenance": where, "ratios": ratios(printed)}
+
+
+def table(kept: Mapping[str, Any], rows: Sequence[Row], head: str) -> str:
+    """The rows as markdown: the median of each line, with its smallest and largest in brackets.
+
+    Raises:
+        KeyError: a line is not kept.
+    """
+    lines = [(head, "ratio"), ("---", "--:")]
+    for shown, script, names in rows:
+        lines.append((shown, "; ".join(map(_ratio, (kept[script]["ratios"][name] for name in names)))))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def steps(kept: Mapping[str, Any]) -> str:
+    """The README's table of training steps."""
+    return table(kept, STEPS, "ResNet-32, batches of 64, bf16")
+
+
+def retrieval(kept: Mapping[str, Any]) -> str:
+    """The README's table of re-identification."""
+    return table(kept, RETRIEVAL, "3 368 queries, 15 913 images, one thread, processor time")
+
+
+def _ratio(of: Sequence[float]) -> str:
+    median, low, high = (f"{number:.{2 if of[0] < 10 else 0}f}" for number in of)
+    return median if low == high else f"{median} ({low} to {high})"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help=f"of {', '.join(SCRIPTS)} (default: all)")
+    parser.add_argument("--rounds", type=int, help="paired rounds (default: the script's)")
+    parser.add_argument("--steps", type=int, help="steps of each in a round (default: the script's)")
+    parser.add_argument("--peers", nargs="+", default=[], metavar="FOLDER", help="packages of others, for reid")
+    parser.add_argument("--show", action="store_true", help="run nothing, print the tables")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.scripts) - set(SCRIPTS):
+        parser.error(f"no script is called {', '.join(sorted(unknown))}; there are {', '.join(SCRIPTS)}")
+    kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+    if chosen.show:
+        print(steps(kept), retrieval(kept), sep="\n\n")
+        return 0
+    given = {"--rounds": chosen.rounds, "--steps": chosen.steps}
+    options = [text for name, value in given.items() if value for text in (name, str(value))]
+    for script in chosen.scripts or SCRIPTS:
+        peers = ["--peers", *chosen.peers] if script == "reid" and chosen.peers else []
+        kept[script] = measure(script, [*options, *peers])
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(KEPT, (json.dumps(kept, indent=1) + "\n").encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
