@@ -36,7 +36,7 @@
 # The diamond is the mean of the six, the bar its **95 % interval**. Other seeds would give other dots and another bar; of a hundred bars made like this, about 95 would hold the true difference. So where a bar
 # holds 0, these seeds can not tell the difference from chance, which is not to say that there is none ([`comparison.paired`](../dml_teach/comparison.py), proven in [`tests/test_comparison.py`](../tests/test_comparison.py)).
 
-# %% mystnb={"image": {"alt": "Three rows, one for each teacher: a dot for each of six seeds, their mean and its interval, of the difference in test NLL from no teacher. An equal teacher: the interval lies around zero. A larger one: all dots and the interval lie right of zero, at about 0.05 nats. Three equals: around zero."}}
+# %% mystnb={"image": {"alt": "Three rows, one for each teacher: a dot for each of six seeds, their mean and its interval, of the difference in test NLL from no teacher. An equal teacher: the interval lies around zero. A larger one: all dots and the interval lie right of zero. Three equals: around zero."}}
 import tempfile
 from pathlib import Path
 

@@ -132,7 +132,7 @@ for name, p in final.items():
 # For that we have the KL divergence of chapter 02, now for every pair: row $k$ is the one who learns, column $l$ the one it listens to, and the entry is the mean of $D_{KL}(p_l \,\|\, p_k)$ over the images
 # ([`metrics.pairwise_kl`](../dml_teach/metrics.py)).
 
-# %% mystnb={"image": {"alt": "Two 4 by 4 matrices of the mean KL divergence between peers, zero on the diagonal. Independent: entries from 0.11 to 0.18. Mutual: entries from 0.07 to 0.09."}}
+# %% mystnb={"image": {"alt": "Two 4 by 4 matrices of the mean KL divergence between peers, zero on the diagonal. All other entries of the independent peers are larger than any of the mutual ones."}}
 plots.matrices(
     {name: [run] for name, run in recorded.items()}, "pairwise_kl"
 )
@@ -172,7 +172,7 @@ for epoch in (1, 10, 30):
 #
 # The last column is the entropy of the posteriors. Here is the whole curve:
 
-# %% mystnb={"image": {"alt": "Posterior entropy on probe images over 30 epochs. Both lines fall from about 1.8 nats and flatten; that of the mutual peers ends a little above that of the independent ones."}}
+# %% mystnb={"image": {"alt": "Posterior entropy on probe images over 30 epochs. Both lines fall and flatten; that of the mutual peers ends a little above that of the independent ones."}}
 plots.curves({name: [run] for name, run in recorded.items()}, "entropy")
 
 # %% [markdown]
@@ -422,8 +422,8 @@ print(
 )
 
 # %% [markdown]
-# There it is. The members have become better by .012, but the spread has shrunk by .009, and only the small remainder reaches the average. **Agreement is the price of mutual learning, and the ensemble pays it.** A single
-# network taken from the cohort gets the whole gain; whoever keeps all four and averages them gets a quarter of it. (One seed, again; twelve follow.)
+# There it is. The members have become better, but the spread has shrunk by nearly as much, and only the small remainder reaches the average. **Agreement is the price of mutual learning, and the ensemble pays it.** A single
+# network taken from the cohort gets the whole gain; whoever keeps all four and averages them gets a small part of it. (One seed, again; twelve follow.)
 #
 # The NLL has no such neat equation, but the same sign. On each image the average gains $\ln \bar p^y - \frac1K \sum_k \ln p_k^y$, which is never negative (chapter 01), and 0 when all give the label the same probability. Where does that gain come from?
 

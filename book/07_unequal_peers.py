@@ -325,7 +325,7 @@ def compare(recorded, k, baseline, names):
 compare(few, 0, "wide", ("wide-wide", "wide-narrow", "quarter", "one-way"))
 
 # %% [markdown]
-# In accuracy, no difference that could be told from chance, in any row. (The last row is exact: a network that listens to nobody *is* the network alone, weight for weight.) The narrow peer costs a point and a half of *training* accuracy, as a ceiling would. But look at the NLL: it falls by .09 nats, more than twice as much as beside an equal, and most of that stays at a quarter of
+# In accuracy, no difference that could be told from chance, in any row. (The last row is exact: a network that listens to nobody *is* the network alone, weight for weight.) The narrow peer costs *training* accuracy, as a ceiling would. But look at the NLL: it falls, more than twice as much as beside an equal, and most of that stays at a quarter of
 # the weight. With so few images the wide network was certain without good reason. A peer that did not know has talked it out of that.
 #
 # And the narrow one, against the narrow one alone?

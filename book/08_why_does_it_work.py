@@ -31,7 +31,7 @@
 #
 # Five trainings of two networks, each against the same two networks alone. Two of them have a peer that says what it thinks. Two have nobody at all. One looks at its peer's features and never hears its opinion. A dot is one seed; left of zero is good.
 
-# %% mystnb={"image": {"alt": "Five rows, a dot for each seed, their mean and its interval, of the difference in test NLL from two networks alone. All five means lie left of zero. A peer and smoothed labels stand at about the same place, near 0.04 nats below zero; a peer whose opinion and features are matched lies furthest to the left."}}
+# %% mystnb={"image": {"alt": "Five rows, a dot for each seed, their mean and its interval, of the difference in test NLL from two networks alone. All five means lie left of zero. A peer and smoothed labels stand at about the same place; a peer whose opinion and features are matched lies furthest to the left."}}
 import copy
 from pathlib import Path
 
@@ -226,7 +226,7 @@ for arm in ("smoothed-less", "smoothed", "lighter"):
     )
 
 # %% [markdown]
-# Compare the rows "a peer" and "smoothed by .02". About the same doubt on the images studied, and about the same gain in NLL: the interval of the difference holds 0. (It reaches to .02 nats, so up to half of a peer's gain could hide in it.) The smaller dose gained less. An ignorant teacher who says the same of every image does, by this measure, what a peer does. **Doubt is enough**, here, for all of a peer's gain that these seeds can
+# Compare the rows "a peer" and "smoothed by .02". About the same doubt on the images studied, and about the same gain in NLL: the interval of the difference holds 0. (It is wide enough for half of a peer's gain to hide in it.) The smaller dose gained less. An ignorant teacher who says the same of every image does, by this measure, what a peer does. **Doubt is enough**, here, for all of a peer's gain that these seeds can
 # show.
 #
 # That is a statement about these networks and this measure. It does not say that a peer *works by* doubt: two things may come to the same number on two roads. And the doubt is not the same everywhere. On *new* images smoothed labels leave a good deal more of it than a peer does, at about the same NLL. Lighter labels, the crude way, gain less, and pay in accuracy. As

@@ -33,7 +33,7 @@
 # alone that started from the same weights and saw the same batches. One row for a single network, one for the two of a pair *side by side*, which chapter 11 called joined. The first two rows are TinyMarket. The last two are **Omniglot**, handwritten characters
 # of many alphabets: there "who is this?" asks for a character, and in the place of the camera is the hand that drew it.
 
-# %% mystnb={"image": {"alt": "Four rows of dots, one for each seed, with their mean and its 95 % interval, about a line at 0: points of mAP of the mutual pair above the independent one. TinyMarket, one network: dots on both sides, the interval from minus 3 to plus 3. TinyMarket, both: mean at minus 3, the interval just across the line. Omniglot, one network: mean at plus 1, the interval across the line. Omniglot, both: mean a little below 0."}}
+# %% mystnb={"image": {"alt": "Four rows of dots, one for each seed, with their mean and its 95 % interval, about a line at 0: points of mAP of the mutual pair above the independent one. TinyMarket, one network: dots on both sides, the mean close to the line. TinyMarket, both: the mean well below, the interval just across the line. Omniglot, one network: the mean above, the interval across the line. Omniglot, both: mean a little below 0."}}
 import tempfile
 from pathlib import Path
 
