@@ -59,12 +59,12 @@ def kept() -> dict:
     return json.loads(speeds.KEPT.read_text())
 
 
-@pytest.mark.parametrize("name", ["steps", "retrieval"])
+@pytest.mark.parametrize("name", ["steps"])
 def test_the_tables_of_speeds_are_those_of_the_recording_and_follow_it(kept, name):
-    made = {"steps": speeds.steps, "retrieval": speeds.retrieval}[name]
+    made = {"steps": speeds.steps}[name]
     in_readme = table_in_readme(f"speeds of {name}", f"speeds of {name}")
     assert in_readme == made(kept)
-    _, script, (line, *_) = {"steps": speeds.STEPS, "retrieval": speeds.RETRIEVAL}[name][0]
+    _, script, (line, *_) = {"steps": speeds.STEPS}[name][0]
     kept[script]["ratios"][line] = [7.0, 6.5, 7.25]
     assert in_readme != made(kept) and "7.00 (6.50 to 7.25)" in made(kept)
 
@@ -86,7 +86,7 @@ def test_the_tool_keeps_what_a_benchmark_prints_and_shows_it(tmp_path, monkeypat
     speeds.KEPT.write_text(json.dumps(kept))
     capsys.readouterr()
     assert speeds.main(["--show"]) == 0
-    assert capsys.readouterr().out == f"{speeds.steps(kept)}\n\n{speeds.retrieval(kept)}\n"
+    assert capsys.readouterr().out == f"{speeds.steps(kept)}\n"
 
 
 def test_a_script_that_is_none_is_refused(capsys):

@@ -1,11 +1,11 @@
 """Run benchmarks and keep the ratios that they print; the README's tables of speeds are made from what is kept.
 
-    python tools/speeds.py [SCRIPT ...] [--rounds N] [--steps N] [--peers FOLDER ...]
+    python tools/speeds.py [SCRIPT ...] [--rounds N] [--steps N]
     python tools/speeds.py --show
 
 Each script of benchmarks/ that is named (all that the tables need, if none is) replaces what was kept of it in
 book/recordings/speeds/cpu.json, with its command, commit, versions, hardware, and the load of the machine beside it.
---peers is for `reid`. --show prints the tables of what is kept; the README holds them word for word.
+--show prints the tables of what is kept; the README holds them word for word.
 """
 
 import argparse
@@ -59,27 +59,7 @@ STEPS: tuple[Row, ...] = (
     ),
     ("the same / two ranks that do not exchange", "ranks", ("with exchange / without",)),
 )
-RANKING = "ranking, {} features, {} / ours"
-RETRIEVAL: tuple[Row, ...] = (
-    *(
-        (
-            f"{shown} / ours, from distances; trained features; untrained features",
-            "reid",
-            tuple(RANKING.format(kind, name) for kind in ("trained", "untrained")),
-        )
-        for shown, name in (
-            ("torchreid's Cython ranking, its sort included", "torchreid's Cython"),
-            ("the package `reid` 0.1.0rc1", "the package reid"),
-        )
-    ),
-    (
-        "ours from features to all scores / the matrix product alone, trained; 512 numbers; 2 048 numbers",
-        "reid",
-        tuple(f"features to scores, trained, {size} dimensions, ours / matrix product" for size in (512, 2048)),
-    ),
-    ("the published re-ranking / ours, 512 numbers, one round", "reid", ("re-ranking, published / ours",)),
-)
-SCRIPTS = tuple(dict.fromkeys(script for _, script, _ in (*STEPS, *RETRIEVAL)))
+SCRIPTS = tuple(dict.fromkeys(script for _, script, _ in STEPS))
 
 
 def ratios(printed: str) -> dict[str, list[float]]:
@@ -122,11 +102,6 @@ def steps(kept: Mapping[str, Any]) -> str:
     return table(kept, STEPS, "ResNet-32, batches of 64, bf16")
 
 
-def retrieval(kept: Mapping[str, Any]) -> str:
-    """The README's table of re-identification."""
-    return table(kept, RETRIEVAL, "3 368 queries, 15 913 images, one thread, processor time")
-
-
 def _ratio(of: Sequence[float]) -> str:
     median, low, high = (f"{number:.{2 if of[0] < 10 else 0}f}" for number in of)
     return median if low == high else f"{median} ({low} to {high})"
@@ -138,20 +113,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help=f"of {', '.join(SCRIPTS)} (default: all)")
     parser.add_argument("--rounds", type=int, help="paired rounds (default: the script's)")
     parser.add_argument("--steps", type=int, help="steps of each in a round (default: the script's)")
-    parser.add_argument("--peers", nargs="+", default=[], metavar="FOLDER", help="packages of others, for reid")
     parser.add_argument("--show", action="store_true", help="run nothing, print the tables")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.scripts) - set(SCRIPTS):
         parser.error(f"no script is called {', '.join(sorted(unknown))}; there are {', '.join(SCRIPTS)}")
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     if chosen.show:
-        print(steps(kept), retrieval(kept), sep="\n\n")
+        print(steps(kept))
         return 0
     given = {"--rounds": chosen.rounds, "--steps": chosen.steps}
     options = [text for name, value in given.items() if value for text in (name, str(value))]
     for script in chosen.scripts or SCRIPTS:
-        peers = ["--peers", *chosen.peers] if script == "reid" and chosen.peers else []
-        kept[script] = measure(script, [*options, *peers])
+        kept[script] = measure(script, options)
         KEPT.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(KEPT, (json.dumps(kept, indent=1) + "\n").encode())
     return 0
