@@ -44,6 +44,14 @@ def test_another_recording_would_give_another_table():
     assert table_in_readme() != report.as_markdown(demo.table(recorded))
 
 
+def test_the_table_of_cifar100_is_that_of_its_recording_and_follows_it():
+    recorded = recordings.load(RECORDING.with_name("fitted.json"))
+    in_readme = table_in_readme("book/recordings/fitted.json", "fitted")
+    assert in_readme == report.as_markdown(recordings.table(recorded))
+    recorded["arms"][1]["top1"][0][0] += 0.01
+    assert in_readme != report.as_markdown(recordings.table(recorded))
+
+
 def test_the_recording_says_where_it_comes_from():
     recorded = json.loads(RECORDING.read_text())
     assert recorded["provenance"]["command"].startswith("dml-teach demo") or "demo" in recorded["provenance"]["command"]
