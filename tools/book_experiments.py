@@ -233,9 +233,8 @@ FITTED = Experiment(
 FITTED_AUGMENTED = Experiment(
     name="fitted_augmented",
     question=(
-        "The first two arms of fitted with the images shifted and flipped, so that no network fits them in fifty"
-        " epochs: is what a peer changes the same? Training accuracy is recorded beside the result. Paired by seed,"
-        " whatever it shows."
+        "The first two arms of fitted with the images shifted and flipped: do networks fit them still, and is what a"
+        " peer changes the same? Training accuracy is recorded beside the result. One seed, whatever it shows."
     ),
     data="cifar100",
     recipe=FITTED.recipe.with_(name="fitted_augmented", augment=True),
@@ -331,10 +330,10 @@ EXPERIMENTS = {
         Planned(DISTILLATION, 6),
         Planned(WHY, 5, measure=measures.of_pair),
         Planned(RESNET32, 1),
-        Planned(FITTED, 5, like="resnet32"),
+        Planned(FITTED, 5),
         Planned(FITTED_AUGMENTED, 1, like="fitted"),
-        Planned(MIXED, 3, like="resnet32"),
-        Planned(WHOLE, 1, like="resnet32"),
+        Planned(MIXED, 3, like="fitted"),
+        Planned(WHOLE, 1, like="fitted"),
         Planned(LABEL_NOISE, 5),
         Planned(FEW_LABELS, 3, like="cohort_size"),
         Planned(LABEL_NOISE_FASHION, 6),

@@ -1,11 +1,11 @@
-"""Run benchmarks and keep the ratios that they print; the README's tables of speeds are made from what is kept.
+"""Run benchmarks and keep the ratios that they print; the README's table of speeds is made from what is kept.
 
     python tools/speeds.py [SCRIPT ...] [--rounds N] [--steps N]
     python tools/speeds.py --show
 
-Each script of benchmarks/ that is named (all that the tables need, if none is) replaces what was kept of it in
+Each script of benchmarks/ that is named (all that the table needs, if none is) replaces what was kept of it in
 book/recordings/speeds/cpu.json, with its command, commit, versions, hardware, and the load of the machine beside it.
---show prints the tables of what is kept; the README holds them word for word.
+--show prints the table of what is kept; the README holds it word for word.
 """
 
 import argparse
@@ -28,7 +28,7 @@ KEPT = ROOT / "book" / "recordings" / "speeds" / "cpu.json"
 RATIO = re.compile(r"^(.+): ([\d.]+) x \(([\d.]+) to ([\d.]+)\)", re.MULTILINE)
 Row = tuple[str, str, tuple[str, ...]]  # what a reader reads, script, names of its lines
 
-STEPS: tuple[Row, ...] = (
+ROWS: tuple[Row, ...] = (
     ("our independent step / a bare PyTorch loop", "mutual_step", ("independent step / bare loop",)),
     (
         "mutual step / independent steps, K = 2; K = 4",
@@ -59,7 +59,7 @@ STEPS: tuple[Row, ...] = (
     ),
     ("the same / two ranks that do not exchange", "ranks", ("with exchange / without",)),
 )
-SCRIPTS = tuple(dict.fromkeys(script for _, script, _ in STEPS))
+SCRIPTS = tuple(dict.fromkeys(script for _, script, _ in ROWS))
 
 
 def ratios(printed: str) -> dict[str, list[float]]:
@@ -85,26 +85,21 @@ def measure(script: str, options: Sequence[str]) -> dict[str, Any]:
     return {"provenance": where, "ratios": ratios(printed)}
 
 
-def table(kept: Mapping[str, Any], rows: Sequence[Row], head: str) -> str:
-    """The rows as markdown: the median of each line, with its smallest and largest in brackets.
+def table(kept: Mapping[str, Any]) -> str:
+    """The README's table as markdown: the median of each line, with its smallest and largest in brackets.
 
     Raises:
         KeyError: a line is not kept.
     """
-    lines = [(head, "ratio"), ("---", "--:")]
-    for shown, script, names in rows:
-        lines.append((shown, "; ".join(map(_ratio, (kept[script]["ratios"][name] for name in names)))))
+    lines = [("ResNet-32, batches of 64, bf16", "ratio"), ("---", "--:")]
+    for shown, script, names in ROWS:
+        lines.append((shown, "; ".join(_ratio(*kept[script]["ratios"][name]) for name in names)))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def steps(kept: Mapping[str, Any]) -> str:
-    """The README's table of training steps."""
-    return table(kept, STEPS, "ResNet-32, batches of 64, bf16")
-
-
-def _ratio(of: Sequence[float]) -> str:
-    median, low, high = (f"{number:.{2 if of[0] < 10 else 0}f}" for number in of)
-    return median if low == high else f"{median} ({low} to {high})"
+def _ratio(median: float, low: float, high: float) -> str:
+    digits = 2 if median < 10 else 0
+    return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -113,13 +108,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help=f"of {', '.join(SCRIPTS)} (default: all)")
     parser.add_argument("--rounds", type=int, help="paired rounds (default: the script's)")
     parser.add_argument("--steps", type=int, help="steps of each in a round (default: the script's)")
-    parser.add_argument("--show", action="store_true", help="run nothing, print the tables")
+    parser.add_argument("--show", action="store_true", help="run nothing, print the table")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.scripts) - set(SCRIPTS):
         parser.error(f"no script is called {', '.join(sorted(unknown))}; there are {', '.join(SCRIPTS)}")
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     if chosen.show:
-        print(steps(kept))
+        print(table(kept))
         return 0
     given = {"--rounds": chosen.rounds, "--steps": chosen.steps}
     options = [text for name, value in given.items() if value for text in (name, str(value))]
