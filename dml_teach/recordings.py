@@ -201,14 +201,22 @@ def provenances(every: Sequence[Run]) -> list[dict[str, Any]]:
         origin = dict(run.config["provenance"])
         words = shlex.split(origin["command"])
         origin["command"] = shlex.join(Path(word).name if Path(word).is_absolute() else word for word in words)
-        started, name = origin.pop("started"), f"{run.folder.parent.name}/{run.folder.name}"
+        started = origin.pop("started")
+        found.append({**origin, "started": started, "runs": [f"{run.folder.parent.name}/{run.folder.name}"]})
+    return folded(found)
+
+
+def folded(origins: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Origins of runs; those that differ in nothing but when they started are one."""
+    found: list[dict[str, Any]] = []
+    for origin in origins:
         for known in found:
             if {**known, "started": None, "runs": None} == {**origin, "started": None, "runs": None}:
-                known["started"] = min(known["started"], started)
-                known["runs"].append(name)
+                known["started"] = min(known["started"], origin["started"])
+                known["runs"] = [*known["runs"], *origin["runs"]]
                 break
         else:
-            found.append({**origin, "started": started, "runs": [name]})
+            found.append(dict(origin))
     return found
 
 

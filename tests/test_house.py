@@ -40,7 +40,7 @@ FLOORS = (
     {"classroom", "members", "overview", "plan", "plots", "scores", "widgets"},
     {"experiments"},
     {"recordings"},
-    {"demo", "doctor", "reproduce"},
+    {"demo", "doctor", "joining", "reproduce"},
     {"report"},
     {"cli"},
     {"__main__"},

@@ -5,13 +5,14 @@ import dataclasses
 import importlib
 import json
 import math
+import shutil
 import statistics
 from pathlib import Path
 
 import pytest
 import torch
 
-from dml_teach import comparison, experiments, metrics, recordings, runs
+from dml_teach import comparison, experiments, joining, metrics, recordings, runs
 from dml_teach import seeds as streams
 from dml_teach.data import sets
 from dml_teach.data.images import split
@@ -204,6 +205,81 @@ def test_a_recorded_command_does_not_tell_where_folders_lie(results):
     assert one["command"] == "record.py small --data cifar --out runs/new"
 
 
+# --- seeds that are added ---
+
+
+def part(results, *seeds):
+    """The runs with these seeds."""
+    return {arm: [run for run in of if run.config["seed"] in seeds] for arm, of in results.items()}
+
+
+def as_read(recorded):
+    """A recording as it is read from its file, its runs in the order of their names."""
+    plain = json.loads(json.dumps(recorded))
+    return plain | {"provenance": [origin | {"runs": sorted(origin["runs"])} for origin in plain["provenance"]]}
+
+
+def test_seeds_that_are_added_give_the_recording_of_all_of_them(results, recorded, tmp_path):
+    halves = [recordings.record(EXPERIMENT, part(results, seed), curves=CURVES) for seed in (0, 1)]
+    recordings.save(tmp_path / "first.json", halves[0])
+    assert as_read(joining.joined(*halves)) == as_read(recorded)
+    read = joining.joined(recordings.load(tmp_path / "first.json"), halves[1])  # lists where the other has tuples
+    assert as_read(read) == as_read(recorded)
+    assert halves[0] == recordings.record(EXPERIMENT, part(results, 0), curves=CURVES)  # left as it was
+
+
+def test_numbers_that_were_measured_of_each_seed_are_added_too(results):
+    halves = [recordings.record(EXPERIMENT, part(results, seed)) for seed in (0, 1)]
+    for half, value in zip(halves, (0.1, 0.2), strict=True):
+        recordings.find_arm(half, "pair")["train_entropy"] = [[value, value]]
+    assert recordings.find_arm(joining.joined(*halves), "pair")["train_entropy"] == [[0.1, 0.1], [0.2, 0.2]]
+    del recordings.find_arm(halves[1], "pair")["train_entropy"]
+    with pytest.raises(RunError, match="another method 'pair'"):
+        joining.joined(*halves)
+
+
+def test_a_recipe_from_before_a_field_is_that_with_its_default(results):
+    first, second = (recordings.record(EXPERIMENT, part(results, seed)) for seed in (0, 1))
+    del first["recipe"]["label_noise"]
+    assert joining.joined(first, second)["seeds"] == [0, 1]
+
+
+def test_wrong_labels_of_other_seeds_are_other_data_and_yet_joined(results):
+    def drawn(run):
+        return altered(run, "ab"[run.config["seed"]], label_noise=0.4)
+
+    noisy = {arm: list(map(drawn, of)) for arm, of in results.items()}
+    halves = [recordings.record(EXPERIMENT, part(noisy, seed)) for seed in (0, 1)]
+    for half in halves:
+        half["recipe"]["label_noise"] = 0.4
+    assert joining.joined(*halves)["data"]["sha256"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("experiment", lambda other: other.update(experiment="large")),
+        ("question", lambda other: other.update(question="Is it well?")),
+        ("recipe", lambda other: other["recipe"].update(epochs=3)),
+        ("data", lambda other: other["data"].update(sha256="0" * 64)),
+        ("data", lambda other: other["data"].update(test_images=3)),
+        ("list of methods", lambda other: other["arms"].pop()),
+        ("method 'mutual'", lambda other: recordings.find_arm(other, "mutual").update(changes={"temperature": 3.0})),
+        ("method 'alone-3'", lambda other: recordings.find_arm(other, "alone-3")["curves"].pop("top1")),
+    ],
+)
+def test_what_is_of_another_experiment_is_not_added(results, field, change):
+    first, second = (recordings.record(EXPERIMENT, part(results, seed), curves=CURVES) for seed in (0, 1))
+    change(second)
+    with pytest.raises(RunError, match=f"recording 'tiny' can not be joined with one of another {field}"):
+        joining.joined(first, second)
+
+
+def test_a_seed_is_not_added_twice(recorded, results):
+    with pytest.raises(RunError, match="'tiny' has seed 1 already"):
+        joining.joined(recorded, recordings.record(EXPERIMENT, part(results, 1), curves=CURVES))
+
+
 # --- the book's ---
 
 
@@ -234,9 +310,52 @@ def test_a_recording_of_the_book_is_of_the_experiment_that_the_tool_names(path, 
 
 
 def test_the_tool_counts_what_an_experiment_costs_before_it_trains(tool, tmp_path, capsys):
-    assert tool.main(["why", "--seeds", "2", "--out", str(tmp_path), "--dry-run"]) == 0
+    seeds = len(recordings.load(BOOK / "why.json")["seeds"]) + 2
+    assert tool.main(["why", "--seeds", str(seeds), "--out", str(tmp_path), "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "11 methods x 2 seeds, 500 images" in shown and list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def tiny(tool, results, tmp_path, monkeypatch):
+    """The tool with `EXPERIMENT` as its own, and a folder of recordings; the cells of seed 1 alone are in `out`."""
+    monkeypatch.setitem(tool.EXPERIMENTS, "tiny", tool.Planned(EXPERIMENT, 2))
+    monkeypatch.setattr(tool, "RECORDINGS", tmp_path)
+    for arm, (_, run) in results.items():
+        shutil.copytree(run.folder, tmp_path / "out" / "tiny" / arm / "seed-1")
+    recordings.save(tmp_path / "tiny.json", recordings.record(EXPERIMENT, part(results, 0), curves=tool.CURVES))
+    return tool
+
+
+def test_the_tool_trains_no_seed_that_is_recorded_and_adds_the_others(tiny, results, tmp_path, capsys):
+    call = ["tiny", "--out", str(tmp_path / "out")]
+    assert tiny.main([*call, "--dry-run"]) == 0
+    assert "has 1 seeds; to be added: 1" in (shown := capsys.readouterr().out) and "5 methods x 1 seeds" in shown
+    assert tiny.main(call) == 0
+    assert {path.name for path in (tmp_path / "out" / "tiny").glob("*/*")} == {"seed-1"}
+    whole = recordings.record(EXPERIMENT, results, curves=tiny.CURVES)
+    assert as_read(recordings.load(tmp_path / "tiny.json")) == as_read(whole)
+    written = (tmp_path / "tiny.json").read_bytes()
+    assert tiny.main(call) == 0 and "to be added: 0" in capsys.readouterr().out
+    assert (tmp_path / "tiny.json").read_bytes() == written
+
+
+def test_no_seeds_are_no_request(tool, capsys):
+    with pytest.raises(SystemExit):
+        tool.main(["why", "--seeds", "0"])
+    assert "--seeds: at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("field", ["question", "recipe"])
+def test_the_tool_trains_nothing_for_a_recording_that_it_could_not_add_to(field, tiny, tmp_path, capsys):
+    recorded = recordings.load(tmp_path / "tiny.json")
+    changed = {"question": "Another?", "recipe": {**recorded["recipe"], "epochs": 3}}
+    recorded[field] = changed[field]
+    recordings.save(tmp_path / "tiny.json", recorded)
+    shutil.rmtree(tmp_path / "out")
+    assert tiny.main(["tiny", "--out", str(tmp_path / "out")]) == 2
+    assert f"tiny.json is of another {field}; move it away" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_measured_of_two_networks_is_what_a_loop_over_the_images_finds(results):

@@ -10,19 +10,24 @@
 
 `book_experiments.py` has their questions and settings; --dry-run counts what one costs and what of it is done. The
 cells lie in FOLDER/NAME/ARM/seed-N. What is finished there is not trained again, what was interrupted goes on: so the
-same command is given until it is done, and with more seeds it adds to what there is.
+same command is given until it is done. Seeds that the recording has are kept, and not trained again either, whether
+their cells are still there or not: new ones are added to them. To make it anew, move NAME.json away.
 """
 
 import argparse
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from book_experiments import EXPERIMENTS, Planned
 
 from dml_teach import experiments, recordings
-from dml_teach.errors import DmlTeachError, Interrupted
+from dml_teach.errors import DmlTeachError, Interrupted, RunError
+from dml_teach.joining import joined
+from dml_teach.recipes import Recipe
 from dml_teach.reproduce import cost, measures
 from dml_teach.runs import Run
 
@@ -31,12 +36,41 @@ PUBLISHED = ("config.json", "metrics.jsonl", "posteriors.safetensors", "probe.sa
 CURVES = ("top1", "nll", "train_top1", "mean_agreement", "mean_pairwise_kl")  # on the probe images
 
 
-def write_json(planned: Planned, results: dict[str, list[Run]], data: Path | None) -> Path:
-    """NAME.json of all seeds, with the numbers of its measure if there is one; returns its path."""
-    path = RECORDINGS / f"{planned.experiment.name}.json"
+def kept_of(planned: Planned) -> dict[str, Any] | None:
+    """The recording that there is of an experiment, or None.
+
+    Raises:
+        RunError: it asked something else, or had another recipe: what is trained now could not be added to it.
+    """
+    path, asked = path_of(planned), planned.experiment
+    if not path.exists():
+        return None
+    kept = recordings.load(path)
+    for field, there, wanted in (
+        ("question", kept["question"], asked.question),
+        ("recipe", vars(Recipe(**kept["recipe"])), vars(asked.recipe)),
+    ):
+        if there != wanted:
+            raise RunError(f"{path} is of another {field}; move it away, and all its seeds are trained again")
+    return kept
+
+
+def path_of(planned: Planned) -> Path:
+    """Of the recording of an experiment."""
+    return RECORDINGS / f"{planned.experiment.name}.json"
+
+
+def write_json(
+    planned: Planned, results: dict[str, list[Run]], data: Path | None, kept: Mapping[str, Any] | None
+) -> Path:
+    """The recording with the seeds kept and those of the runs, and the numbers of its measure if there is one; returns
+    its path."""
+    path = path_of(planned)
     recorded = recordings.record(planned.experiment, results, curves=CURVES, data=data)
     if planned.measure:
         measures.add(recorded, results, data, torch.device("cpu"), planned.measure)
+    if kept:
+        recorded = joined(kept, recorded)
     recordings.save(path, recorded)
     for row in recordings.table(recorded):
         print(f"{row.arm:<16}" + "  ".join(f"{name} {value.mean:.4f}" for name, value in row.values.items()))
@@ -59,19 +93,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", choices=EXPERIMENTS)
     parser.add_argument("--data", type=Path, help="folder of the data set, or its parent")
     parser.add_argument("--out", type=Path, default=Path("runs/recordings"), help="folder of the runs")
-    parser.add_argument("--seeds", type=int, help="how many, from 0 on (default: the experiment's)")
+    parser.add_argument("--seeds", type=int, help="how many in all, from 0 on (default: the experiment's)")
     parser.add_argument("--workers", type=int, help="processes, one core each (default: all cores)")
     parser.add_argument("--dry-run", action="store_true", help="count what it costs, and what of it is done")
     chosen = parser.parse_args(arguments)
+    if chosen.seeds is not None and chosen.seeds < 1:
+        parser.error("argument --seeds: at least 1")
     planned = EXPERIMENTS[chosen.name]
-    seeds, out = range(chosen.seeds or planned.seeds), chosen.out / chosen.name
+    out = chosen.out / chosen.name
     try:
+        kept = None if planned.folders else kept_of(planned)
+        seeds = range(len(kept["seeds"]) if kept else 0, chosen.seeds or planned.seeds)
+        if kept:
+            print(f"{path_of(planned)} has {len(kept['seeds'])} seeds; to be added: {len(seeds)}")
+        if not seeds:
+            return 0
         if chosen.dry_run:
             print(cost.describe(planned.experiment, seeds, out))
             return 0
         results = experiments.run(planned.experiment, out, seeds=seeds, workers=chosen.workers, data=chosen.data)
-        kept = copy_runs(planned, results) if planned.folders else write_json(planned, results, chosen.data)
-        print(f"written: {kept}")
+        written = copy_runs(planned, results) if planned.folders else write_json(planned, results, chosen.data, kept)
+        print(f"written: {written}")
     except DmlTeachError as error:
         print(f"record: error: {error}", file=sys.stderr)
         return 2
