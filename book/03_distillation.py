@@ -313,7 +313,7 @@ for name, arm in named.items():
 
 # %% [markdown]
 # In accuracy no teacher makes a difference that six seeds can show: every interval holds 0. In NLL one does, and it is the wrong way round. The **larger** teacher makes its student clearly worse: in the picture at the top every one of its dots lies right of zero. The equal one and the three leave it where it was. Yet
-# the larger network is itself the more accurate one, as a table further down will show. So a teacher is not better because it is larger, and not because its accuracy is higher. What is it that a teacher gives?
+# the larger network is itself, on average, the more accurate one, as a table further down will show. So a teacher is not better because it is larger, and not because its accuracy is higher. What is it that a teacher gives?
 #
 # ## What can a teacher say about an image it knows by heart?
 #

@@ -121,8 +121,8 @@ for name, p in final.items():
     )
 
 # %% [markdown]
-# By chance, nine or ten of the 200; counted, thirty-four. And mostly with the same wrong name. So networks that never exchanged a word share more than three quarters of their mistakes: what is hard lies in the
-# image, not in the network. Agreement of 88 % is no sign of teaching. It is where we start from
+# More than three times as many as chance would give. And mostly with the same wrong name. So networks that never exchanged a word share more than three quarters of their mistakes: what is hard lies in the
+# image, not in the network. So much agreement is no sign of teaching. It is where we start from
 # ([`agreement.both_wrong`, `agreement.same_wrong`](../dml_teach/analysis/agreement.py), proven in [`tests/analysis/test_agreement.py`](../tests/analysis/test_agreement.py)).
 #
 # With teaching, names hardly move: a point or two more agreement, and on 200 images a point is two images. Names are a coarse measure. A network that goes from 90 : 10 to 60 : 40 still names the same class.
@@ -158,7 +158,7 @@ for epoch in (1, 10, 30):
         )
 
 # %% [markdown]
-# After one epoch the four independent networks name the same class on only 58 % of the images, and yet their KL is about as small as at the end. Nobody has an opinion yet: they spread their probability widely, and wide posteriors
+# After one epoch the four independent networks name the same class on little more than half of the images, and yet their KL is about as small as at the end. Nobody has an opinion yet: they spread their probability widely, and wide posteriors
 # overlap. So keep the two apart:
 #
 # | measure | sees | is blind to |

@@ -137,7 +137,7 @@ print(
 )
 
 # %% [markdown]
-# It is there, in every seed, and it is small: .06 nats more, where the paper has 1.45. Ten classes leave less room than a hundred ($\ln 10 = 2.3$ nats, $\ln 100 = 4.6$), and our networks come to know their 500 images by heart. The sign is the paper's, the size is not.
+# It is there, in every seed, and it is small, where the paper has 1.45 nats more. Ten classes leave less room than a hundred ($\ln 10 = 2.3$ nats, $\ln 100 = 4.6$), and our networks come to know their 500 images by heart. The sign is the paper's, the size is not.
 #
 # ## Where does the doubt come from?
 #
@@ -188,7 +188,7 @@ print("a peer of one mind adds nothing:", torch.allclose(alone, agreed))
 # Now the second question: is doubt *enough*? Two ways to have more of it without anybody. **Smoothed labels**: chapter 03's ignorant teacher, who says "ten per cent for each class" whatever it sees, has a word of one or two per cent. **Lighter labels**: the
 # same labels, but their loss counts three quarters, so that a network gets less far in the same number of steps. Both were set on other seeds (one or two for each dose), with the doubt that mutual learning leaves as the aim.
 #
-# *Predict:* the doubt is the same. Which of them lowers the NLL on new images, and by how much of what a peer does?
+# *Predict:* the doubt is nearly the same. Which of them lowers the NLL on new images, and by how much of what a peer does?
 
 # %%
 rows = {
@@ -226,7 +226,7 @@ for arm in ("smoothed-less", "smoothed", "lighter"):
     )
 
 # %% [markdown]
-# Compare the rows "a peer" and "smoothed by .02". About the same doubt on the images studied, and about the same gain in NLL: the interval of the difference holds 0. (It is wide enough for half of a peer's gain to hide in it.) The smaller dose gained less. An ignorant teacher who says the same of every image does, by this measure, what a peer does. **Doubt is enough**, here, for all of a peer's gain that these seeds can
+# Compare the rows "a peer" and "smoothed by .02". A little more doubt on the images studied without a peer than with one, and about the same gain in NLL: the interval of the difference holds 0. (It is wide enough for a good part of a peer's gain to hide in it.) The smaller dose gained less. An ignorant teacher who says the same of every image does, by this measure, what a peer does. **Doubt is enough**, here, for all of a peer's gain that these seeds can
 # show.
 #
 # That is a statement about these networks and this measure. It does not say that a peer *works by* doubt: two things may come to the same number on two roads. And the doubt is not the same everywhere. On *new* images smoothed labels leave a good deal more of it than a peer does, at about the same NLL. Lighter labels, the crude way, gain less, and pay in accuracy. As
@@ -638,7 +638,7 @@ for arm in ("mutual", "features"):
         )
 
 # %% [markdown]
-# About a fifth of a peer's doubt, and most of its gain, as far as four seeds can tell. So more doubt on the images studied is enough, and much of the gain can be had with hardly any of it: there is more than one road.
+# About a fifth of a peer's doubt, and most of its gain, as far as so few seeds can tell. So more doubt on the images studied is enough, and much of the gain can be had with hardly any of it: there is more than one road.
 #
 # ## What a student takes from its teacher
 #
@@ -781,7 +781,7 @@ for arm in ("taught-T4", "taught-by-mutual", "taught-by-smoothed"):
 #
 # | explanation | is it there? | is it enough? | is it needed? |
 # |---|---|---|---|
-# | more doubt on the images studied | yes, in every seed | yes: smoothed labels at the same doubt come to about the same NLL | not for all of it: matched features have hardly more, and most of the gain |
+# | more doubt on the images studied | yes, in every seed | yes: smoothed labels at a little more doubt come to about the same NLL | not for all of it: matched features have hardly more, and most of the gain |
 # | second choices that are shared | it looks so: the extra goes to the second and third choice | not tried: nobody here has them without a peer | not settled: with second choices drawn by lot most of the gain was gone on three seeds and none on two others, and the doubt had changed too |
 # | flatter ground | not to be seen; it depends on ruler and seed | not tried | no: smoothed labels do without |
 # | a close, flat teacher and a small gap | close, yes | no: among finished teachers the doubtful ones leave the smaller gaps; sharpness and closeness do not order them | not tried |

@@ -221,7 +221,7 @@ for seed, share in zip(SEEDS, fewer, strict=True):
     )
 
 # %% [markdown]
-# The pair knows new images better, and it has learnt fewer lies by heart. (Two seeds show that here, and six in the recording below.) Where does that come from? Nobody in the pair has seen a single right label for the spoilt images. Two things are at work, and you know both. What a peer asks for is $(\mathbf 1_y + q)/2$ (chapter 07): a lie $y$ is only half believed where the other one does not believe it.
+# The pair knows new images better, and it has learnt fewer lies by heart. (Two seeds show that here, and more in the recording below.) Where does that come from? Nobody in the pair has seen a single right label for the spoilt images. Two things are at work, and you know both. What a peer asks for is $(\mathbf 1_y + q)/2$ (chapter 07): a lie $y$ is only half believed where the other one does not believe it.
 # And the two do not go astray together: they started from different weights. *Predict:* when one of two networks *alone* has learnt a lie, has the other one learnt it too? Look in the middle of training, when about half of the lies are learnt.
 
 # %%
@@ -241,7 +241,7 @@ print("learnt by both more often than by chance:", bool(both > chance))
 #
 # ### How much is it worth?
 #
-# Two seeds are few. The recordings have six of these clothes, and three of 2 000 images of CIFAR-100 with 800 wrong labels: `python tools/record.py label_noise_fashion` and `label_noise`. Two peers and four, against as many alone. The first column says how well the networks fit what they were *told*: whoever knew the truth and ignored all lies would reach 60 %. The last is the accuracy of two or four asked together.
+# Two seeds are few. The recordings have more, of these clothes and of 2 000 images of CIFAR-100 with 800 wrong labels: `python tools/record.py label_noise_fashion` and `label_noise`. Two peers and four, against as many alone. The first column says how well the networks fit what they were *told*: whoever knew the truth and ignored all lies would reach 60 %. The last is the accuracy of two or four asked together.
 
 # %%
 RECORDINGS = Path("recordings")
@@ -320,7 +320,7 @@ for n in published_numbers():
 # On the clothes the pairs with a peer fit two points less of what they were told, ten images of 500; the two seeds above say which: about ten of the 200 lies. (For four the interval reaches almost to 0.) A peer brings more than two points. Remember chapter 04: with *right* labels the same pair on the same 500 images gained no accuracy that could be told from chance. On 2 000 images of CIFAR-100 a network that is lied to hardly learns its hundred classes: its probabilities are worth about as much as those of one that knows nothing and says so, $\ln 100 = 4.61$ nats.
 # There a peer brings about one point, and a quarter of a nat. With all of CIFAR-100 the replication's eight gain eight points. The sign is the same in all three. The sizes are not, and the three differ in too much to say why.
 #
-# And the ensembles? In chapter 06, with right labels, strangers made the more accurate one, but for the paper's. On the clothes it is the peers this time, for two and for four of them, and so it is in the replication. The sum of chapter 06 holds: averaging loses, and here the members have gained more than it loses. (On CIFAR-100 our three seeds can not tell.)
+# And the ensembles? In chapter 06, with right labels, strangers made the more accurate one, but for the paper's. On the clothes it is the peers this time, for two and for four of them, and so it is in the replication. The sum of chapter 06 holds: averaging loses, and here the members have gained more than it loses. (On CIFAR-100 our seeds can not tell.)
 #
 # ## One picture, two labels
 #
@@ -444,14 +444,14 @@ print("NLL, nats:       ", gain(few, *arms, "nll", digits=3))
 print("agreement:       ", gain(few, *arms, "mean_agreement", digits=3))
 
 # %% [markdown]
-# They agree on far more new images, nearly 13 in a hundred more, and are no better for it that we could see. The interval of the accuracy is wide: a gain as with wrong labels may hide in it, a good part of the 26 points that all labels bring may not. So agreement was free, and it bought nothing that six seeds can show.
+# They agree on far more new images, and are no better for it that we could see. The interval of the accuracy is wide: a gain as with wrong labels may hide in it, a good part of what all labels bring may not. So agreement was free, and it bought nothing that these seeds can show.
 #
 # The paper's later version has a section on few labels; its numbers are not known to us, so nothing can be set beside ours. On CIFAR-100 we have no recording: in a trial with 500 labels for 5 000 images our small networks, trained as in chapter 06, hardly learnt at all, and two that have learnt nothing have nothing to say. `python tools/record.py few_labels` has larger batches and more epochs, and waits for somebody with an hour to spare.
 #
 # ## Summary
 #
 # - With 40 % wrong labels a network first says what fits together, then learns the lies by heart, and ends more than ten points below one that was told the truth. With a peer it learns fewer of them, and is more than two points better on clothes, about one on CIFAR-100, eight in a replication.
-# - A few images of CIFAR-100 come twice and with two labels; there the right posterior is half and half. They are worth at most .14 points.
+# - A few images of CIFAR-100 come twice and with two labels; there the right posterior is half and half. They are worth next to nothing in accuracy.
 # - With few labels a peer has heard as little as you. Ours came to agree much more and were no better, within a wide interval.
 #
 # ## Recall

@@ -488,7 +488,7 @@ print(f"  {sum(f.difference > 0 for f in fives)} have a mean above 0,")
 print(f"  {clear} an interval that is clear of 0")
 
 # %% [markdown]
-# A single seed is a draw from that first line: over half a point either way, and a house that "tried a few and reports the best" reports its right end. Nearly all choices of five agree with the twelve that nothing is certain. One in fourteen does not: an interval of 95 % is wrong now and then, and whoever looks at many of them will meet one.
+# A single seed is a draw from that first line: over half a point either way, and a house that "tried a few and reports the best" reports its right end. Nearly all choices of five agree with the twelve that nothing is certain. A few do not: an interval of 95 % is wrong now and then, and whoever looks at many of them will meet one.
 #
 # ### The last epoch, or the best one?
 #
@@ -648,7 +648,7 @@ for name, deviation in deviations.items():
 print("* as if unpaired: its two spreads, squared and added")
 
 # %% [markdown]
-# The paper's two points are within reach of three seeds where the noise is that of the demo or of a whole CIFAR-100. Half a point, the distance between PCL and DML, needs six to nine there, and from fifty to more than two hundred in retrieval at our scale. So "six seeds show no gain" (**others**) is evidence against two points, and not against half a point. And a
+# The paper's two points are within reach of three seeds where the noise is that of the demo or of a whole CIFAR-100. Half a point, the distance between PCL and DML, needs two or three times as many there, and dozens to hundreds in retrieval at our scale. So "six seeds show no gain" (**others**) is evidence against two points, and not against half a point. And a
 # table with one unknown number of seeds can not say which of five methods within a point of each other is the best. (A deviation from five seeds is itself uncertain, easily by a factor of two: read orders of magnitude.)
 #
 # The checklist, to be copied into your next review:
@@ -656,7 +656,7 @@ print("* as if unpaired: its two spreads, squared and added")
 # | ask | because | in the rows above |
 # |---|---|---|
 # | How many seeds, paired? | one is a draw | half a point either way |
-# | Which epoch, chosen on what? | the best is selected | +2.3 where it chose, -3.9 elsewhere |
+# | Which epoch, chosen on what? | the best is selected | up where it chose, down elsewhere |
 # | Were test images used to choose? | then there is no test left | every "best epoch" |
 # | One network or an ensemble? | two beat one | +3.29 where like with like is +1.39 |
 # | How good is the network alone? | a poor one is easy to beat | two points between houses |

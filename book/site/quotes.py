@@ -12,7 +12,10 @@ from dml_teach.errors import DataError
 from dml_teach.reproduce import table
 
 EFFECT = re.compile(r"(\w+): (.+?) (?:\u2212|-) (.+), ([\w.]+)(?: of peer (\d+))?")
-IN_NATS = ("nll", "ensemble_nll", "train_nll", "mean_pairwise_kl", "train_entropy", "rise_0.05", "rise_0.1")
+IN_NATS = (
+    *("nll", "ensemble_nll", "train_nll", "gap", "mean_pairwise_kl", "divergence", "test_divergence"),
+    *("train_entropy", "test_entropy", "rise_0.05", "rise_0.1", "rise_fixed"),
+)
 UNITS = dict.fromkeys(IN_NATS, ("nats", 1, 3))  # all else are points: hundredths
 
 
@@ -28,12 +31,12 @@ def effect(found: Mapping[str, Mapping[str, Any]], text: str) -> str:
         DataError: there is no such recording, or the text has another form.
         ConfigError: there is no such arm or metric.
     """
-    _, change, (unit, factor, digits), differences = _change(found, text)
+    _, paired, (unit, factor, digits), differences = change(found, text)
     if not any(differences):
-        return f"0\u00a0{unit} in each of {change.seeds} seeds"
-    side, sign = ("higher", 1) if change.difference >= 0 else ("lower", -1)
+        return f"0\u00a0{unit} in each of {paired.seeds} seeds"
+    side, sign = ("higher", 1) if paired.difference >= 0 else ("lower", -1)
     won = sum(sign * difference > 0 for difference in differences)
-    return f"{table.signed(change, factor, digits)}\u00a0{unit} ({side} in {won} of {change.seeds})"
+    return f"{table.signed(paired, factor, digits)}\u00a0{unit} ({side} in {won} of {paired.seeds})"
 
 
 def power(found: Mapping[str, Mapping[str, Any]], texts: Sequence[str]) -> str:
@@ -42,22 +45,23 @@ def power(found: Mapping[str, Mapping[str, Any]], texts: Sequence[str]) -> str:
     rows = [["recording", "method \u2212 baseline", "seeds", "deviation of the differences", "found 4 times in 5"]]
     rows.append(["---", "---", "--:", "--:", "--:"])
     for text in texts:
-        (name, arm, base), change, (unit, factor, digits), differences = _change(found, text)
+        (name, arm, base), paired, (unit, factor, digits), differences = change(found, text)
         spread = statistics.stdev(differences)
-        least = comparison.detectable(spread, change.seeds)
+        least = comparison.detectable(spread, paired.seeds)
         rows.append(
             [
-                *(f"`{name}`", f"{arm} − {base}, {text.rpartition(', ')[2]}", str(change.seeds)),
+                *(f"`{name}`", f"{arm} − {base}, {text.rpartition(', ')[2]}", str(paired.seeds)),
                 *(f"{factor * value:.{digits}f} {unit}" for value in (spread, least)),
             ]
         )
     return markdown(rows)
 
 
-def _change(
+def change(
     found: Mapping[str, Mapping[str, Any]], text: str
 ) -> tuple[tuple[str, str, str], comparison.Paired, tuple[str, int, int], list[float]]:
-    """Recording, arm and baseline of a comparison, its difference, unit, and the difference of each seed."""
+    """Recording, arm and baseline of a comparison; its difference; its unit, with the factor to it and the digits that
+    it is shown with; and the difference of each seed. All but the unit in what is recorded: fractions or nats."""
     parts = EFFECT.fullmatch(text)
     if parts is None or f"{parts[1]}.json" not in found:
         raise DataError(f"'{text}': write recording: arm - baseline, metric; there are {', '.join(found)}")
