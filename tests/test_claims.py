@@ -1,4 +1,4 @@
-"""What chapters and the page of findings say of our recordings in words holds of the numbers recorded.
+"""What the README, chapters and the page of findings say of our recordings in words holds of the numbers recorded.
 
 Digits are read by code where they are shown; "about two points" and "no more than chance" are written. `claims.toml`
 has such words with what they mean. A recording that grows or is made anew, and no longer says so, fails here.
