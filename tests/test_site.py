@@ -358,6 +358,12 @@ def test_a_quote_of_runs_that_are_equal_says_so():
     assert quoted == "0\u00a0points in each of 2 seeds"
 
 
+def test_a_quote_of_a_single_seed_has_no_interval_and_says_so():
+    arms = [{**arm, "top1": arm["top1"][:1]} for arm in recording()["arms"]]
+    quoted = quotes.effect({"pair.json": recording(seeds=[0], arms=arms)}, "pair: together - alone, top1")
+    assert quoted == "+2.00\u00a0points (one seed)"
+
+
 def test_a_quote_may_be_of_one_peer_of_each_arm():
     arms = recording()["arms"]
     arms[0]["top1"], arms[1]["top1"] = [[0.5, 0.5], [0.5, 0.5]], [[0.9, 0.52], [0.9, 0.54]]

@@ -34,9 +34,12 @@ def effect(found: Mapping[str, Mapping[str, Any]], text: str) -> str:
     _, paired, (unit, factor, digits), differences = change(found, text)
     if not any(differences):
         return f"0\u00a0{unit} in each of {paired.seeds} seeds"
+    quoted = f"{table.signed(paired, factor, digits)}\u00a0{unit}"
+    if paired.seeds == 1:
+        return f"{quoted} (one seed)"
     side, sign = ("higher", 1) if paired.difference >= 0 else ("lower", -1)
     won = sum(sign * difference > 0 for difference in differences)
-    return f"{table.signed(paired, factor, digits)}\u00a0{unit} ({side} in {won} of {paired.seeds})"
+    return f"{quoted} ({side} in {won} of {paired.seeds})"
 
 
 def power(found: Mapping[str, Mapping[str, Any]], texts: Sequence[str]) -> str:
