@@ -19,7 +19,7 @@ def left_to_do(found: Recordings, planned: Mapping[str, Planned]) -> str:
         found: the recordings by file name.
         planned: experiments by name; a recording of one is called like it.
     """
-    rows = [["recording", "methods", "images", "epochs", "seeds", "TFLOP to do", "hours of one core"]]
+    rows = [["recording", "methods", "images", "epochs", "seeds", "TFLOP", "hours"]]
     rows.append(["---", "--:", "--:", "--:", "--:", "--:", "--:"])
     for name, plan in planned.items():
         done = len(found.get(f"{name}.json", {}).get("seeds", ()))
