@@ -45,6 +45,7 @@ CHAPTER = re.compile(r"\d\d_\w+")
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields):$")
 COLUMNS = re.compile(r"^(    |\| )|\S {3,}\S")  # indented, a table, or words set apart by spaces
 EQUATIONS = "reference/equations"
+WIDE = ("published", "recordings")  # directives whose tables have many columns
 LOGGER = logging.getLogger(__name__)
 
 
@@ -84,8 +85,8 @@ class FromData(SphinxDirective):
         return makers[self.name]()
 
     def parsed(self, text: str) -> list[nodes.Node]:
-        """The nodes of some markdown; tables may scroll sideways on a narrow screen."""
-        holder = nodes.container(classes=["from-data"])
+        """The nodes of some markdown. A wide table takes the margin as well, and scrolls sideways on a narrow screen."""
+        holder = nodes.container(classes=["from-data", *(["full-width"] if self.name in WIDE else ())])
         self.state.nested_parse(StringList(text.splitlines(), source=self.env.docname), self.content_offset, holder)
         return [holder]
 
