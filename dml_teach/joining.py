@@ -1,5 +1,6 @@
 """Seeds that are added to a recording: two recordings of one experiment as one."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -32,6 +33,21 @@ def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
     }
 
 
+def recipe_of(recorded: Mapping[str, Any]) -> Recipe:
+    """The recipe of a recording; a field that recipes have got since it was made had its default then.
+
+    Raises:
+        RunError: it has a field that recipes have not.
+    """
+    unknown = recorded["recipe"].keys() - {field.name for field in dataclasses.fields(Recipe)}
+    if unknown:
+        raise RunError(
+            f"recording '{recorded['experiment']}' has '{min(unknown)}' in its recipe, which is no field of one; it is"
+            " from another version of dml_teach, so make it anew with this one"
+        )
+    return Recipe(**recorded["recipe"])
+
+
 def _settings(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """What recordings of one experiment have in common, by the name of the field. Wrong labels are drawn anew for each
     seed, and are then no part of it."""
@@ -40,7 +56,7 @@ def _settings(recorded: Mapping[str, Any]) -> dict[str, Any]:
     fields = {
         "experiment": recorded["experiment"],
         "question": recorded["question"],
-        "recipe": vars(Recipe(**recorded["recipe"])),  # a field that it has got since had its default then
+        "recipe": vars(recipe_of(recorded)),
         "data": {**recorded["data"], "sha256": None if noisy else recorded["data"]["sha256"]},
         "list of methods": [arm["name"] for arm in recorded["arms"]],
         **{

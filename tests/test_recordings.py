@@ -244,6 +244,13 @@ def test_a_recipe_from_before_a_field_is_that_with_its_default(results):
     assert joining.joined(first, second)["seeds"] == [0, 1]
 
 
+def test_a_recipe_with_a_field_that_is_not_known_is_refused_by_name(results):
+    first, second = (recordings.record(EXPERIMENT, part(results, seed)) for seed in (0, 1))
+    first["recipe"]["sharpness"] = 1
+    with pytest.raises(RunError, match="'tiny' has 'sharpness' in its recipe"):
+        joining.joined(first, second)
+
+
 def test_wrong_labels_of_other_seeds_are_other_data_and_yet_joined(results):
     def drawn(run):
         return altered(run, "ab"[run.config["seed"]], label_noise=0.4)

@@ -26,8 +26,7 @@ from book_experiments import EXPERIMENTS, Planned
 
 from dml_teach import experiments, recordings
 from dml_teach.errors import DmlTeachError, Interrupted, RunError
-from dml_teach.joining import joined
-from dml_teach.recipes import Recipe
+from dml_teach.joining import joined, recipe_of
 from dml_teach.reproduce import cost, measures
 from dml_teach.runs import Run
 
@@ -48,7 +47,7 @@ def kept_of(planned: Planned) -> dict[str, Any] | None:
     kept = recordings.load(path)
     for field, there, wanted in (
         ("question", kept["question"], asked.question),
-        ("recipe", vars(Recipe(**kept["recipe"])), vars(asked.recipe)),
+        ("recipe", vars(recipe_of(kept)), vars(asked.recipe)),
     ):
         if there != wanted:
             raise RunError(f"{path} is of another {field}; move it away, and all its seeds are trained again")
