@@ -79,7 +79,7 @@ plots.differences(
 )
 
 # %% [markdown]
-# All five means lie left, and all intervals but the last are clear of 0. The second row from below is the one to remember: two networks that never meet, with a pinch of label smoothing, come out about where two peers do. So a peer is *a* way to a lower NLL, and not the only one. What, then, does it do that the others do too, and what does nobody else do?
+# All five means lie left, and all five intervals are clear of 0, the last one only just. The second row from below is the one to remember: two networks that never meet, with a pinch of label smoothing, come out about where two peers do. So a peer is *a* way to a lower NLL, and not the only one. What, then, does it do that the others do too, and what does nobody else do?
 #
 # The numbers are **ours**: two small networks on 500 images, paired seeds, made by `python tools/record.py why`; the [recording](recordings/why.json) has commit, versions and machine, and its question was written down before it was run. How to read an explanation in what follows:
 #
@@ -559,7 +559,7 @@ for ruler, metric in rulers.items():
     print(f"{ruler:<12}{cells}")
 
 # %% [markdown]
-# In the column "a peer" no ruler shows anything: the intervals hold 0, and on each of the three the sign changes from seed to seed. That peers end on flatter ground, as in the paper's figure, is neither shown here nor refuted. Now read the other column. The networks with smoothed labels have about as low an NLL, and they stand on *steeper* ground than two strangers, in every seed by every ruler; two of the three intervals are clear of 0.
+# In the column "a peer" no ruler shows anything: the intervals hold 0, and on each of the three the sign changes from seed to seed. That peers end on flatter ground, as in the paper's figure, is neither shown here nor refuted. Now read the other column. The networks with smoothed labels have about as low an NLL, and they stand on *steeper* ground than two strangers, in every seed by every ruler; all three intervals are clear of 0.
 #
 # So, the three questions. Is it there? Not so that we could see it, and what one sees depends on ruler and seed. Is it enough? We have no network that is flat and nothing else. Is it needed? **No**: smoothed labels do without. Measured this way, the landscape does not explain the lower NLL.
 #
@@ -638,7 +638,7 @@ for arm in ("mutual", "features"):
         )
 
 # %% [markdown]
-# About a fifth of a peer's doubt, and most of its gain, as far as so few seeds can tell. So more doubt on the images studied is enough, and much of the gain can be had with hardly any of it: there is more than one road.
+# About a quarter of a peer's doubt, and most of its gain, as far as so few seeds can tell. So more doubt on the images studied is enough, and much of the gain can be had with hardly any of it: there is more than one road.
 #
 # ## What a student takes from its teacher
 #

@@ -318,7 +318,7 @@ for n in published_numbers():
 
 # %% [markdown]
 # On the clothes the pairs with a peer fit two points less of what they were told, ten images of 500; the two seeds above say which: about ten of the 200 lies. (For four the interval reaches almost to 0.) A peer brings more than two points. Remember chapter 04: with *right* labels the same pair on the same 500 images gained no accuracy that could be told from chance. On 2 000 images of CIFAR-100 a network that is lied to hardly learns its hundred classes: its probabilities are worth about as much as those of one that knows nothing and says so, $\ln 100 = 4.61$ nats.
-# There a peer brings about one point, and a quarter of a nat. With all of CIFAR-100 the replication's eight gain eight points. The sign is the same in all three. The sizes are not, and the three differ in too much to say why.
+# There a peer brings about one point, and more than a quarter of a nat. With all of CIFAR-100 the replication's eight gain eight points. The sign is the same in all three. The sizes are not, and the three differ in too much to say why.
 #
 # And the ensembles? In chapter 06, with right labels, strangers made the more accurate one, but for the paper's. On the clothes it is the peers this time, for two and for four of them, and so it is in the replication. The sum of chapter 06 holds: averaging loses, and here the members have gained more than it loses. (On CIFAR-100 our seeds can not tell.)
 #
