@@ -22,6 +22,13 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def interrupts_are_heard() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would all that the tests start; some send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def striped(count: int, seed: int, classes: int = 3, channels: int = 1) -> ImageSet:
     """Images (count, channels, 12, 12) that a small network learns at once: the class is the brightness of a stripe."""
     generator = torch.Generator().manual_seed(seed)
