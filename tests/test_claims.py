@@ -21,7 +21,7 @@ from dml_teach import comparison
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 CLAIMS = tomllib.loads((ROOT / "tests" / "claims.toml").read_text())["claim"]
-NUMBER = r"(-?[\d.]+)"
+NUMBER = r"-?[\d.]+"
 LINE = re.compile(
     r"(?P<effect>.+?, [\w.]+(?: of peer \d)?) (?P<relation>is (?:higher|lower|unclear|0)|has (?:one sign|two signs)"
     rf"|(?P<of>from|within|finds) (?P<least>{NUMBER}) to (?P<most>{NUMBER})(?: of (?P<whole>.+))?)"
